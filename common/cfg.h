@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cfg.h - the configuration, immutable once loaded
+ *
+ * Runs in   all; the file is read in the master and in productgraphctl
+ * Owns      struct cfg and all its strings
+ * Promises  every value lies within the bounds of cfg.def, and the rules
+ *           between directives hold
+ * Failure   NULL and file, line, what was wrong, what is allowed
+ */
+#ifndef PGD_COMMON_CFG_H
+#define PGD_COMMON_CFG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/err.h"
+#include "common/proc.h"
+
+struct cfg_list {
+	char **items;
+	size_t n;
+};
+
+/* FLAG COUNT BYTES MSEC TEXT PATH LIST WORD, as members. */
+#define CFG_C_FLAG bool
+#define CFG_C_COUNT uint32_t
+#define CFG_C_BYTES size_t
+#define CFG_C_MSEC uint64_t
+#define CFG_C_TEXT char *
+#define CFG_C_PATH char *
+#define CFG_C_LIST struct cfg_list
+#define CFG_C_WORD int
+
+struct cfg {
+#define DIRECTIVE(                                                             \
+    section, name, type, member, def, min, max, words, when, who, doc)         \
+	CFG_C_##type member;
+#include "common/cfg.def"
+};
+
+enum cfg_unknown_types {
+	CFG_UNKNOWN_REJECT,
+	CFG_UNKNOWN_STORE,
+};
+
+/* Returns a new object that the caller destroys, or NULL. */
+struct cfg *cfg_load(const char *path, struct err *);
+/* The defaults alone; for tests and for documents. */
+struct cfg *cfg_default(void);
+void cfg_destroy(struct cfg *);
+
+/* Returns a copy that holds only what proc may see; the rest is empty or 0. */
+struct cfg *cfg_slice(const struct cfg *, enum proc);
+
+/* Writes a file that loads to the same configuration (-T). */
+void cfg_dump(const struct cfg *, FILE *);
+/* Writes the reference of all directives in mdoc. */
+void cfg_print_mdoc(FILE *);
+/*
+ * Writes the names, comma separated, of directives that differ and that a
+ * reload cannot change; returns how many.
+ */
+size_t cfg_restart_needed(
+    const struct cfg *old, const struct cfg *new, char *names, size_t size);
+
+#endif

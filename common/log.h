@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log.h - one line per event of the daemon's life
+ *
+ * Runs in   all
+ * Promises  a line is written whole; never blocks: a child's lines go over a
+ *           datagram socket to the master, and what did not fit is counted and
+ *           told with the next line that does
+ * Wording   lower case, no full stop, names quoted, key=value at the end
+ */
+#ifndef PGD_COMMON_LOG_H
+#define PGD_COMMON_LOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+/* The order of the words of log_level in cfg.def. */
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARN,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG,
+};
+
+#define LOG_LINE_MAX 2048
+
+/* To a descriptor the caller keeps (standard error or a file). */
+void log_to_fd(int fd);
+/* To syslog, facility daemon. */
+void log_to_syslog(void);
+/* To the master: fd is this child's end of the datagram pair. */
+void log_to_master(int fd);
+void log_set_level(enum log_level);
+void log_set_prefix(const char *);
+
+void log_error(const char *, ...) PRINTF_LIKE(1, 2);
+void log_warn(const char *, ...) PRINTF_LIKE(1, 2);
+void log_info(const char *, ...) PRINTF_LIKE(1, 2);
+void log_debug(const char *, ...) PRINTF_LIKE(1, 2);
+
+/*
+ * The master's side: takes every datagram waiting on fd and writes it as a
+ * line of the child it came from.  What is no well-formed line of ours is
+ * dropped, control characters are replaced: the sender talks to strangers.
+ */
+void log_relay(int fd);
+
+/*
+ * True when a line a stranger can trigger may be printed now: once per
+ * interval and place.  *dropped gets the number withheld since the last one.
+ */
+struct log_throttle {
+	uint64_t next_ms;
+	uint64_t dropped;
+};
+int log_throttled(struct log_throttle *, uint64_t *dropped);
+
+#endif

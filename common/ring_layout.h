@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ring_layout.h - the bytes of a ring, for its two sides and its maker alone
+ *
+ *  page 0                         page 1 ...                (mapped twice)
+ * +--------+---------+---------+ +---------------------------+ - - - - - - +
+ * | fixed  | writer  | reader  | | data, size bytes          | same data   |
+ * +--------+---------+---------+ +---------------------------+ - - - - - - +
+ *
+ * Positions count bytes since the ring was made, 64 bits, and only grow; a
+ * position p lies at data[p % size].  The data is mapped twice in a row, so a
+ * record never wraps in the address space.
+ *
+ * Who writes which word, in which order, and why that is enough:
+ *
+ * fixed    written by the master before any child exists; read by both.
+ * head     written by the worker alone: a release-store after the record's
+ *          bytes are complete.  The reader's acquire-load of it therefore sees
+ *          those bytes.  A worker killed before the store leaves nothing
+ *          visible; its successor goes on at the published head.
+ * waiting  1 while the worker wants to be woken when tail moves.  Set by the
+ *          worker, then a full fence, then it looks at tail again before it
+ *          sleeps.  Taken (exchanged for 0) by the reader after it moved tail
+ *          and passed a full fence.  Store then load on both sides: with the
+ *          fences at least one of them sees the other's store, so either the
+ *          worker sees the new tail or the reader sees waiting.
+ * tail     written by the aggregator alone: a release-store when everything
+ *          before it is safe (acknowledged) and its bytes may be used again.
+ *          The worker's acquire-load orders its writing over them after that.
+ * sleeping 1 while the aggregator wants to be woken when head moves; the
+ *          same dance with the sides exchanged.
+ *
+ * The words of the two sides lie in different cache lines.
+ *
+ * Invariants
+ *  1. tail <= head <= tail + size.
+ *  2. Between tail and head lie whole records, each a multiple of 8 bytes.
+ *  3. A side believes nothing the other wrote but checks it: the worker talks
+ *     to strangers.  A reader that finds (1) or (2) broken skips to head.
+ */
+#ifndef PGD_COMMON_RING_LAYOUT_H
+#define PGD_COMMON_RING_LAYOUT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RING_MAGIC 0x50474452494e4731ull /* "PGDRING1" */
+#define RING_CACHE_LINE 64
+#define RING_HEADER_BYTES 4096
+
+struct ring_header {
+	uint64_t magic;
+	uint64_t size;
+	uint64_t layout; /* event_fields_stamp(): both sides agree on rows */
+
+	_Alignas(RING_CACHE_LINE) _Atomic uint64_t head;
+	_Atomic uint32_t waiting;
+
+	_Alignas(RING_CACHE_LINE) _Atomic uint64_t tail;
+	_Atomic uint32_t sleeping;
+};
+
+_Static_assert(sizeof(struct ring_header) <= RING_HEADER_BYTES, "one page");
+_Static_assert(offsetof(struct ring_header, head) / RING_CACHE_LINE !=
+	offsetof(struct ring_header, tail) / RING_CACHE_LINE,
+    "the sides' words share no cache line");
+
+/* Before each record's payload. */
+struct ring_record {
+	uint32_t bytes; /* of the payload, without this header and padding */
+	uint32_t check; /* RING_RECORD_CHECK(position) */
+};
+
+#define RING_ALIGN(n) (((n) + 7) & ~(size_t)7)
+#define RING_RECORD_CHECK(position)                                            \
+	((uint32_t)(((position) >> 3) ^ 0x52454331u)) /* "REC1" */
+
+#endif
