@@ -7,6 +7,7 @@
  * Promises  every value lies within the bounds of cfg.def, and the rules
  *           between directives hold
  * Failure   NULL and file, line, what was wrong, what is allowed
+ * Tests     t/unit/cfg_test.c
  */
 #ifndef PGD_COMMON_CFG_H
 #define PGD_COMMON_CFG_H
@@ -65,5 +66,13 @@ void cfg_print_mdoc(FILE *);
  */
 size_t cfg_restart_needed(
     const struct cfg *old, const struct cfg *new, char *names, size_t size);
+/*
+ * Puts old's values of all that a reload cannot change into new, so that
+ * nothing is half applied; -1 when the rules do not hold for that mixture.
+ */
+int cfg_keep_restart(
+    struct cfg *new, const struct cfg *old, struct err *) MUST_CHECK;
+/* True when something that proc may see differs. */
+bool cfg_differs(const struct cfg *, const struct cfg *, enum proc);
 
 #endif

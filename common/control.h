@@ -5,6 +5,7 @@
  * Runs in   master and children
  * Promises  fixed size, over a SOCK_SEQPACKET pair: read whole or not at all
  * Blocking  never
+ * Tests     t/unit/control_test.c
  */
 #ifndef PGD_COMMON_CONTROL_H
 #define PGD_COMMON_CONTROL_H

@@ -59,7 +59,7 @@ extern const char *const event_types[];
 /* Differs whenever the layout of a row differs. */
 uint64_t event_fields_stamp(void);
 
-/* The column list of the COPY statement: a, b, c; quoted where needed. */
+/* The column list of the COPY statement, every name in double quotes. */
 const char *event_fields_columns(void);
 
 /* Writes the field reference as a Markdown table. */

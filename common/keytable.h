@@ -90,7 +90,9 @@ void keytable_begin(struct keytable *);
 int keytable_add_project(struct keytable *, const uint8_t org_id[UUID_BYTES],
     const uint8_t id[UUID_BYTES], const char *slug, bool require_api_key,
     const char *const *origins, size_t norigins) MUST_CHECK;
-/* expires_us: INT64_MAX for never.  After all projects. */
+/*
+ * After all projects, best in their order.  expires_us: INT64_MAX for never.
+ */
 int keytable_add_key(struct keytable *, const uint8_t hash[APIKEY_HASH],
     const uint8_t project_id[UUID_BYTES], int64_t expires_us) MUST_CHECK;
 void keytable_publish(struct keytable *);

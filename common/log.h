@@ -6,7 +6,9 @@
  * Promises  a line is written whole; never blocks: a child's lines go over a
  *           datagram socket to the master, and what did not fit is counted and
  *           told with the next line that does
+ * Form      2026-11-20T23:31:28.123Z info master[123]: text
  * Wording   lower case, no full stop, names quoted, key=value at the end
+ * Tests     t/unit/log_test.c
  */
 #ifndef PGD_COMMON_LOG_H
 #define PGD_COMMON_LOG_H
@@ -32,6 +34,8 @@ void log_to_fd(int fd);
 void log_to_syslog(void);
 /* To the master: fd is this child's end of the datagram pair. */
 void log_to_master(int fd);
+/* Errors go to fd as well, for whoever started the daemon; -1: no longer. */
+void log_echo_errors(int fd);
 void log_set_level(enum log_level);
 void log_set_prefix(const char *);
 
@@ -40,12 +44,16 @@ void log_warn(const char *, ...) PRINTF_LIKE(1, 2);
 void log_info(const char *, ...) PRINTF_LIKE(1, 2);
 void log_debug(const char *, ...) PRINTF_LIKE(1, 2);
 
+/* Sockets for a child's lines: fds[0] is the master's, fds[1] the child's. */
+int log_pair(int fds[2], struct err *) MUST_CHECK;
+
 /*
- * The master's side: takes every datagram waiting on fd and writes it as a
- * line of the child it came from.  What is no well-formed line of ours is
- * dropped, control characters are replaced: the sender talks to strangers.
+ * The master's side: takes the lines waiting on fd and writes each as one of
+ * who ("worker 2[123]").  What is no well-formed line of ours is dropped,
+ * control characters are replaced: the sender talks to strangers.  -1 when the
+ * other side has closed.
  */
-void log_relay(int fd);
+int log_relay(int fd, const char *who);
 
 /*
  * True when a line a stranger can trigger may be printed now: once per

@@ -34,7 +34,7 @@ const char *proc_title(enum proc);
 void proc_enter(enum proc, int number);
 enum proc proc_current(void);
 
-/* Closes every descriptor above 2 that is not in keep, which is sorted by it. */
+/* Closes every descriptor above 2 that is not in keep; sorts keep. */
 void proc_close_others(int *keep, size_t n);
 
 /* Raises RLIMIT_NOFILE to at least n, as far as the system lets us. */

@@ -38,9 +38,12 @@ struct ring_reader {
 /* Begins at the published tail. */
 void ring_reader_init(struct ring_reader *, struct ring, int ack_fd);
 
-/* On RING_RECORD, *end is what to release once the record is safe. */
-enum ring_result ring_reader_next(struct ring_reader *,
-    const uint8_t **payload, size_t *bytes, uint64_t *end);
+/*
+ * On RING_RECORD, *end is what to release once the record is safe; on
+ * RING_CORRUPT, what to release once all records before it are.
+ */
+enum ring_result ring_reader_next(struct ring_reader *, const uint8_t **payload,
+    size_t *bytes, uint64_t *end);
 
 /* Everything before position is safe: moves tail, wakes the writer. */
 void ring_reader_release(struct ring_reader *, uint64_t position);

@@ -34,7 +34,8 @@ void ring_writer_init(struct ring_writer *, struct ring, int data_fd);
 uint8_t *ring_writer_space(struct ring_writer *, size_t *bytes);
 
 /*
- * Publishes a record of bytes of payload and wakes the reader if it sleeps.
+ * Publishes a record of bytes of payload, more than none and no more than fit,
+ * and wakes the reader if it sleeps.
  * Returns the position that tail reaches when the record is safe.
  */
 uint64_t ring_writer_publish(struct ring_writer *, size_t bytes);

@@ -41,12 +41,12 @@ struct row_value {
 };
 
 /*
- * Takes a tuple apart into values[FIELD_COUNT].  False when it is not a tuple of
- * event_fields: wrong count, a length that does not fit its kind or the tuple,
- * null where a value is required.  Never reads beyond bytes.
+ * Takes a tuple apart into values[FIELD_COUNT].  False when it is not a tuple
+ * of event_fields: wrong count, a length that does not fit its kind or the
+ * tuple, null where a value is required.  Never reads beyond bytes.
  */
-bool row_parse(const uint8_t *tuple, size_t bytes,
-    struct row_value values[FIELD_COUNT]);
+bool row_parse(
+    const uint8_t *tuple, size_t bytes, struct row_value values[FIELD_COUNT]);
 
 /* The int64 of a TIME value, microseconds since 2000-01-01 UTC. */
 int64_t row_time(const struct row_value *);

@@ -3,10 +3,10 @@
  * decode.h - a body of events to rows, in one strict pass
  *
  * Runs in   worker; pure: bytes in, rows and verdict out
- * Owns      scratch memory that is kept between batches, until decoder_destroy()
- * Promises  no allocation per event; what is not RFC 8259 is refused whole; what
- *           leaves the structure readable costs only the event it is in
- * Tests     t/unit/decode_test.c, t/fuzz/decode_fuzz.c
+ * Owns      scratch memory that is kept between batches, until
+ * decoder_destroy() Promises  no allocation per event; what is not RFC 8259 is
+ * refused whole; what leaves the structure readable costs only the event it is
+ * in Tests     t/unit/decode_test.c, t/fuzz/decode_fuzz.c
  */
 #ifndef PGD_WORKER_DECODE_H
 #define PGD_WORKER_DECODE_H
@@ -20,10 +20,10 @@
 
 enum decode_result {
 	DECODE_OK,
-	DECODE_BAD,	     /* 400: fault says why and where */
+	DECODE_BAD,          /* 400: fault says why and where */
 	DECODE_UNAUTHORIZED, /* 401: no key, and no project that needs none */
 	DECODE_FORBIDDEN,    /* 403: that project does not allow the origin */
-	DECODE_FULL,	     /* 503: the rows do not fit */
+	DECODE_FULL,         /* 503: the rows do not fit */
 };
 
 struct decode_request {
@@ -31,7 +31,7 @@ struct decode_request {
 	size_t len;
 	const struct project *project; /* the key's, or NULL without a key */
 	const struct keytable *keys;   /* for the project of a keyless batch */
-	const char *origin;	       /* NULL when none was sent */
+	const char *origin;            /* NULL when none was sent */
 	size_t origin_len;
 	int64_t received_at_us;
 	uint8_t *rows; /* where rows go: 8-byte aligned */
@@ -60,7 +60,7 @@ void decoder_destroy(struct decoder *);
  * reply->errors is cleared and filled; its memory is reused.  On any result but
  * DECODE_OK nothing written to rows counts.
  */
-enum decode_result decode_batch(struct decoder *,
-    const struct decode_request *, struct decode_reply *);
+enum decode_result decode_batch(
+    struct decoder *, const struct decode_request *, struct decode_reply *);
 
 #endif

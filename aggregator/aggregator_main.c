@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * aggregator_main.c - the process that writes to PostgreSQL
+ *
+ * Who starts it     the master, by fork; it restarts it when it dies
+ * What it owns      two connections to PostgreSQL and the password for them
+ * What it shares    the rings (reader), the key table (writer), wake-ups
+ * What it waits for rings, PostgreSQL, the master; all in one event loop
+ * When it dies      its successor reads the progress row and goes on
+ * When others die   worker: nothing to do, the ring stays.  PostgreSQL: it
+ *                   connects again; workers answer 503.  Master: it exits
+ * What it must not  read a client's socket; believe what a worker wrote
+ */
+#include "aggregator/aggregator_main.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "aggregator/conninfo.h"
+#include "aggregator/keys.h"
+#include "aggregator/months.h"
+#include "aggregator/pg.h"
+#include "aggregator/writer.h"
+#include "common/control.h"
+#include "common/exitcode.h"
+#include "common/keytable.h"
+#include "common/log.h"
+#include "common/proc.h"
+
+#define BEAT_MS 500
+
+struct aggregator {
+	const struct aggregator_boot *boot;
+	struct event_base *base;
+	struct conninfo *info;
+	struct keytable *table;
+	struct pg *control; /* the connection for all but batches */
+	struct keys *keys;
+	struct months *months;
+	struct writer *writer;
+	struct event *master; /* something from the master */
+	struct event *beat;
+	struct event *deadline; /* of draining */
+	bool published;         /* keys, ever */
+	bool fresh; /* keys, since the control connection was made */
+	bool ready; /* what the writer told last */
+	enum exitcode code;
+};
+
+static void
+aggregator_stop(struct aggregator *aggregator, enum exitcode code)
+{
+	aggregator->code = code;
+	(void)event_base_loopbreak(aggregator->base);
+}
+
+/* ---- the state that workers see -------------------------------------------
+ */
+
+/*
+ * Nothing is told before there is something to tell: the word of an aggregator
+ * that was killed, and its keys, hold until its successor knows better.
+ */
+static void
+on_told(void *arg, enum keytable_state state)
+{
+	struct aggregator *aggregator = arg;
+
+	aggregator->ready = state == KEYTABLE_READY;
+	if (!aggregator->ready || aggregator->published)
+		keytable_set_state(aggregator->table, state);
+}
+
+static void
+on_beat(evutil_socket_t fd, short what, void *arg)
+{
+	struct aggregator *aggregator = arg;
+
+	(void)fd;
+	(void)what;
+	keytable_beat(aggregator->table);
+	months_ahead(aggregator->months);
+}
+
+/* ---- the control connection
+ * -------------------------------------------------- */
+
+static void
+control_check(struct aggregator *aggregator)
+{
+	if (aggregator->fresh && months_is_settled(aggregator->months))
+		pg_settled(aggregator->control);
+}
+
+static void
+on_published(void *arg)
+{
+	struct aggregator *aggregator = arg;
+
+	aggregator->published = aggregator->fresh = true;
+	if (aggregator->ready)
+		keytable_set_state(aggregator->table, KEYTABLE_READY);
+	control_check(aggregator);
+}
+
+static void
+on_months_changed(void *arg)
+{
+	struct aggregator *aggregator = arg;
+
+	control_check(aggregator);
+	writer_months_changed(aggregator->writer);
+}
+
+static void
+on_control_ready(void *arg)
+{
+	struct aggregator *aggregator = arg;
+
+	keys_connected(aggregator->keys);
+	months_connected(aggregator->months);
+}
+
+static void
+on_control_lost(void *arg)
+{
+	struct aggregator *aggregator = arg;
+
+	aggregator->fresh = false;
+	keys_lost(aggregator->keys);
+	months_lost(aggregator->months);
+}
+
+static void
+on_control_notified(void *arg)
+{
+	struct aggregator *aggregator = arg;
+
+	keys_notified(aggregator->keys);
+}
+
+/* ---- the master
+ * -------------------------------------------------------------- */
+
+static void
+on_drained(void *arg)
+{
+	aggregator_stop(arg, EXIT_DONE);
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	log_warn(
+	    "stop_timeout has passed, what the rings hold stays unwritten");
+	aggregator_stop(arg, EXIT_DONE);
+}
+
+static void
+aggregator_drain(struct aggregator *aggregator)
+{
+	uint64_t ms = aggregator->boot->cfg->stop_timeout_ms;
+	const struct timeval tv = {
+	    .tv_sec = (time_t)(ms / 1000),
+	    .tv_usec = (suseconds_t)(ms % 1000 * 1000),
+	};
+
+	if (event_add(aggregator->deadline, &tv) == -1)
+		log_warn("could not set a timer, draining without a deadline");
+	writer_drain(aggregator->writer);
+}
+
+static void
+on_master(evutil_socket_t fd, short what, void *arg)
+{
+	struct aggregator *aggregator = arg;
+	enum control_kind kind;
+
+	(void)what;
+	switch (control_receive(fd, &kind)) {
+	case CONTROL_GOT:
+		break;
+	case CONTROL_NONE:
+		return;
+	case CONTROL_GONE:
+		aggregator_stop(aggregator, EXIT_DONE);
+		return;
+	case CONTROL_WRONG:
+		log_error("the master sent something unknown");
+		aggregator_stop(aggregator, EXIT_INTERNAL);
+		return;
+	}
+	if (kind == CONTROL_DRAIN)
+		aggregator_drain(aggregator);
+	else if (kind == CONTROL_STOP)
+		aggregator_stop(aggregator, EXIT_DONE);
+}
+
+/* ---- set-up
+ * ------------------------------------------------------------------ */
+
+static int
+aggregator_connections(struct aggregator *aggregator, struct err *err)
+{
+	const struct cfg *cfg = aggregator->boot->cfg;
+	const struct pg_handler control = {
+	    .ready = on_control_ready,
+	    .lost = on_control_lost,
+	    .notified = on_control_notified,
+	    .arg = aggregator,
+	};
+	const struct writer_handler writer = {
+	    .told = on_told,
+	    .drained = on_drained,
+	    .arg = aggregator,
+	};
+
+	aggregator->control =
+	    pg_create(aggregator->base, "control connection", aggregator->info,
+		cfg->pg_connect_timeout_ms, cfg->pg_retry_max_ms, &control);
+	if (aggregator->control == NULL)
+		return err_set(err, "out of memory");
+	aggregator->keys = keys_create(
+	    aggregator->control, aggregator->table, on_published, aggregator);
+	aggregator->months =
+	    months_create(aggregator->control, on_months_changed, aggregator);
+	if (aggregator->keys == NULL || aggregator->months == NULL)
+		return err_set(err, "out of memory");
+	aggregator->writer =
+	    writer_create(aggregator->base, cfg, aggregator->boot->shm,
+		aggregator->info, aggregator->months, &writer, err);
+	return aggregator->writer == NULL ? -1 : 0;
+}
+
+static int
+aggregator_events(struct aggregator *aggregator, struct err *err)
+{
+	const struct timeval beat = {0, BEAT_MS * 1000};
+	struct event_base *base = aggregator->base;
+
+	aggregator->master = event_new(base, aggregator->boot->control_fd,
+	    EV_READ | EV_PERSIST, on_master, aggregator);
+	aggregator->beat = event_new(base, -1, EV_PERSIST, on_beat, aggregator);
+	aggregator->deadline = evtimer_new(base, on_deadline, aggregator);
+	if (aggregator->master == NULL || aggregator->beat == NULL ||
+	    aggregator->deadline == NULL ||
+	    event_add(aggregator->master, NULL) == -1 ||
+	    event_add(aggregator->beat, &beat) == -1)
+		return err_set(err, "could not set up the event loop");
+	return 0;
+}
+
+/* The writer before the control connection, which wakes it. */
+static int
+aggregator_init(struct aggregator *aggregator, struct err *err)
+{
+	const struct shm *shm = aggregator->boot->shm;
+
+	if ((aggregator->base = event_base_new()) == NULL)
+		return err_set(err, "could not make an event loop");
+	aggregator->table = keytable_map(shm->keytable_fd, true, err);
+	if (aggregator->table == NULL)
+		return -1;
+	if (aggregator_connections(aggregator, err) == -1 ||
+	    aggregator_events(aggregator, err) == -1)
+		return -1;
+	writer_start(aggregator->writer);
+	pg_start(aggregator->control);
+	if (control_send(aggregator->boot->control_fd, CONTROL_STARTED) == -1)
+		return err_set(err, "could not report to the master");
+	return 0;
+}
+
+static void
+event_free_any(struct event *event)
+{
+	if (event != NULL)
+		event_free(event);
+}
+
+static void
+aggregator_fini(struct aggregator *aggregator)
+{
+	event_free_any(aggregator->master);
+	event_free_any(aggregator->beat);
+	event_free_any(aggregator->deadline);
+	writer_destroy(aggregator->writer);
+	keys_destroy(aggregator->keys);
+	months_destroy(aggregator->months);
+	pg_destroy(aggregator->control);
+	keytable_unmap(aggregator->table);
+	conninfo_destroy(aggregator->info);
+	if (aggregator->base != NULL)
+		event_base_free(aggregator->base);
+}
+
+/* ---- the prologue
+ * ------------------------------------------------------------ */
+
+static void
+close_others(const struct aggregator_boot *boot)
+{
+	const struct shm *shm = boot->shm;
+	int *keep;
+	size_t n = 0;
+	unsigned i;
+
+	if ((keep = calloc(2 * shm->slots + 4, sizeof(*keep))) == NULL) {
+		log_error("out of memory");
+		exit(EXIT_OS);
+	}
+	for (i = 0; i < shm->slots; i++) {
+		keep[n++] = shm->ring_fds[i];
+		keep[n++] = shm->ack_fds[i];
+	}
+	keep[n++] = shm->data_fd;
+	keep[n++] = shm->keytable_fd;
+	keep[n++] = boot->control_fd;
+	keep[n++] = boot->log_fd;
+	proc_close_others(keep, n);
+	free(keep);
+}
+
+/* The master is told by ^C and the like, and tells us over the channel. */
+static void
+ignore_signals(void)
+{
+	static const int signals[] = {
+	    SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE};
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	sigset_t none;
+	size_t i;
+
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		(void)sigaction(signals[i], &ignore, NULL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void
+give_up(const struct err *err, enum exitcode code)
+{
+	log_error("%s", err->text);
+	exit(code);
+}
+
+_Noreturn void
+aggregator_main(const struct aggregator_boot *boot)
+{
+	struct aggregator aggregator = {.boot = boot};
+	struct err err;
+
+	/* 1. title and prefix */
+	proc_enter(PROC_AGGREGATOR, -1);
+	/* 2. configuration: the master has sliced it */
+	log_set_level((enum log_level)boot->cfg->log_level);
+	/* 3. descriptors of others */
+	close_others(boot);
+	/* 4. limits: two connections and the rings fit any; no signals */
+	ignore_signals();
+	/* 5. the secret, which only root may be able to read */
+	aggregator.info = conninfo_create(
+	    boot->cfg->pg_conninfo, boot->cfg->pg_password_file, &err);
+	if (aggregator.info == NULL)
+		give_up(&err, EXIT_CONFIG);
+	/* 6. privileges, and the directory */
+	if (proc_drop(boot->cfg->aggregator_user, boot->master, &err) == -1)
+		give_up(&err, EXIT_CONFIG);
+	/* 7. an event base of our own, and all that hangs on it */
+	if (aggregator_init(&aggregator, &err) == -1)
+		give_up(&err, EXIT_INTERNAL);
+
+	aggregator.code = EXIT_INTERNAL;
+	(void)event_base_dispatch(aggregator.base);
+	aggregator_fini(&aggregator);
+	exit((int)aggregator.code);
+}
+
+int
+aggregator_check(const struct cfg *cfg, struct err *err)
+{
+	struct conninfo *info;
+
+	info = conninfo_create(cfg->pg_conninfo, cfg->pg_password_file, err);
+	if (info == NULL)
+		return -1;
+	conninfo_destroy(info);
+	return 0;
+}

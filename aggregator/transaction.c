@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * transaction.c - one batch is one transaction
+ *
+ * Written top down in the order in which things happen; each step is a request
+ * and the function that is called with its answer.
+ */
+#include "aggregator/transaction.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aggregator/dead_letter.h"
+#include "common/event_fields.h"
+#include "common/log.h"
+#include "common/timestamp.h"
+
+/* Halving n rows needs log2(n) + 1 places; n is less than 2^64. */
+#define RANGES_MAX 65
+
+struct range {
+	size_t from;
+	size_t to;
+};
+
+struct transaction {
+	struct pg *pg;
+	struct months *months;
+	void (*committed)(void *arg);
+	void *arg;
+
+	const struct batch *batch;
+	struct transaction_progress progress;
+	uint64_t *found; /* positions read */
+	unsigned found_slots;
+
+	bool isolating; /* every COPY in a savepoint */
+	size_t leaf;    /* the one being stored */
+	/* Of that leaf, still to be stored; the last is next. */
+	struct range ranges[RANGES_MAX];
+	size_t nranges;
+	struct pg_fault refusal; /* of the range on top */
+
+	size_t dead; /* rows that became dead letters */
+	struct dead_letter letter;
+	struct buf sql;
+	struct pg_request request;
+	struct log_throttle throttle;
+};
+
+static void begin(struct transaction *);
+static void store_next(struct transaction *);
+
+/* ---- positions -------------------------------------------------------------
+ */
+
+int
+positions_append(struct buf *buf, const uint64_t *positions, unsigned slots)
+{
+	unsigned i;
+
+	for (i = 0; i < slots; i++) {
+		if (buf_printf(buf, "%c%" PRIu64, i == 0 ? '{' : ',',
+			positions[i]) == -1)
+			return -1;
+	}
+	return buf_puts(buf, slots == 0 ? "{}" : "}");
+}
+
+int
+positions_parse(const char *text, uint64_t *positions, unsigned slots)
+{
+	char *end;
+	unsigned i;
+
+	for (i = 0; i < slots; i++) {
+		if (*text != (i == 0 ? '{' : ','))
+			return -1;
+		if (text[1] < '0' || text[1] > '9')
+			return -1;
+		positions[i] = strtoull(text + 1, &end, 10);
+		text = end;
+	}
+	return strcmp(text, slots == 0 ? "{}" : "}") == 0 ? 0 : -1;
+}
+
+/* ---- requests --------------------------------------------------------------
+ */
+
+static void
+failed(struct transaction *tx, const struct pg_fault *fault)
+{
+	struct err err;
+
+	/* Somebody dropped a partition: do not believe the list any longer. */
+	if (strcmp(fault->sqlstate, "42P01") == 0)
+		months_reload(tx->months);
+	(void)err_set(&err, "could not store events: %s; sqlstate=%s",
+	    fault->err.text, fault->sqlstate);
+	pg_drop(tx->pg, err.text);
+}
+
+static void
+submit(struct transaction *tx, const char *sql, pg_done_fn *done)
+{
+	tx->request = (struct pg_request){.sql = sql, .done = done, .arg = tx};
+	pg_submit(tx->pg, &tx->request);
+}
+
+/* Takes what buf_printf() said of tx->sql. */
+static void
+submit_built(struct transaction *tx, int built, pg_done_fn *done)
+{
+	if (built == -1 || buf_append(&tx->sql, "", 1) == -1)
+		pg_drop(tx->pg, "out of memory");
+	else
+		submit(tx, tx->sql.data, done);
+}
+
+/* ---- 4. progress and COMMIT ------------------------------------------------
+ */
+
+static void
+tell_dead(struct transaction *tx)
+{
+	uint64_t withheld;
+
+	if (tx->dead == 0 || !log_throttled(&tx->throttle, &withheld))
+		return;
+	log_warn("%zu events refused by PostgreSQL became dead letters: %s; "
+		 "sqlstate=%s",
+	    tx->dead, tx->refusal.err.text, tx->refusal.sqlstate);
+}
+
+/* A transaction that had failed answers COMMIT with ROLLBACK. */
+static void
+on_committed(void *arg, const PGresult *result, const struct pg_fault *fault)
+{
+	struct transaction *tx = arg;
+
+	if (fault != NULL) {
+		failed(tx, fault);
+		return;
+	}
+	if (strcmp(PQcmdStatus((PGresult *)(uintptr_t)result), "COMMIT") != 0) {
+		pg_drop(tx->pg, "COMMIT did not commit");
+		return;
+	}
+	tell_dead(tx);
+	months_forget_refused(tx->months);
+	tx->batch = NULL;
+	tx->committed(tx->arg);
+}
+
+static void
+commit(struct transaction *tx)
+{
+	int built;
+
+	buf_clear(&tx->sql);
+	built = buf_puts(&tx->sql, "UPDATE public.progress SET positions = '");
+	if (built == 0)
+		built = positions_append(
+		    &tx->sql, tx->progress.to, tx->progress.slots);
+	if (built == 0)
+		built = buf_printf(&tx->sql,
+		    "', updated_at = now() WHERE %s; COMMIT",
+		    tx->progress.where);
+	submit_built(tx, built, on_committed);
+}
+
+/* ---- 3. dead letters -------------------------------------------------------
+ */
+
+static void
+on_buried(void *arg, const PGresult *result, const struct pg_fault *fault)
+{
+	struct transaction *tx = arg;
+
+	(void)result;
+	if (fault != NULL) {
+		failed(tx, fault);
+		return;
+	}
+	tx->dead++;
+	if (++tx->ranges[tx->nranges - 1].from ==
+	    tx->ranges[tx->nranges - 1].to)
+		tx->nranges--;
+	store_next(tx);
+}
+
+/* The first row of the range on top. */
+static void
+bury(struct transaction *tx)
+{
+	const struct range *range = &tx->ranges[tx->nranges - 1];
+	const char *tuple;
+	size_t bytes;
+
+	tuple = batch_rows(
+	    &tx->batch->leaves[tx->leaf], range->from, range->from + 1, &bytes);
+	dead_letter_fill(&tx->letter, tuple, bytes, tx->refusal.sqlstate,
+	    tx->refusal.err.text, timestamp_now());
+	tx->request = (struct pg_request){
+	    .sql = dead_letter_sql,
+	    .nparams = DEAD_LETTER_PARAMS,
+	    .values = tx->letter.values,
+	    .lengths = tx->letter.lengths,
+	    .formats = tx->letter.formats,
+	    .done = on_buried,
+	    .arg = tx,
+	};
+	pg_submit(tx->pg, &tx->request);
+}
+
+/* ---- 2. COPY ---------------------------------------------------------------
+ */
+
+static void
+on_range_undone(void *arg, const PGresult *result, const struct pg_fault *fault)
+{
+	struct transaction *tx = arg;
+	struct range *range = &tx->ranges[tx->nranges - 1];
+	size_t middle = range->from + (range->to - range->from) / 2;
+
+	(void)result;
+	if (fault != NULL) {
+		failed(tx, fault);
+		return;
+	}
+	if (range->to - range->from == 1) {
+		bury(tx);
+		return;
+	}
+	/* The lower half goes on top, so that rows keep their order. */
+	tx->ranges[tx->nranges] = (struct range){range->from, middle};
+	range->from = middle;
+	tx->nranges++;
+	store_next(tx);
+}
+
+static void
+on_range_stored(void *arg, const PGresult *result, const struct pg_fault *fault)
+{
+	struct transaction *tx = arg;
+
+	(void)result;
+	if (fault != NULL) {
+		failed(tx, fault);
+		return;
+	}
+	tx->nranges--;
+	store_next(tx);
+}
+
+static void
+on_rolled_back(void *arg, const PGresult *result, const struct pg_fault *fault)
+{
+	struct transaction *tx = arg;
+
+	(void)result;
+	if (fault != NULL) {
+		failed(tx, fault);
+		return;
+	}
+	tx->isolating = true;
+	begin(tx);
+}
+
+static void
+on_copied(void *arg, const PGresult *result, const struct pg_fault *fault)
+{
+	struct transaction *tx = arg;
+
+	(void)result;
+	if (fault != NULL && !fault->is_data) {
+		failed(tx, fault);
+	} else if (!tx->isolating) {
+		if (fault != NULL)
+			submit(tx, "ROLLBACK", on_rolled_back);
+		else
+			on_range_stored(tx, NULL, NULL);
+	} else if (fault != NULL) {
+		tx->refusal = *fault;
+		submit(tx, "ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows",
+		    on_range_undone);
+	} else {
+		submit(tx, "RELEASE SAVEPOINT rows", on_range_stored);
+	}
+}
+
+/* The range on top. */
+static void
+copy(struct transaction *tx)
+{
+	const struct batch_leaf *leaf = &tx->batch->leaves[tx->leaf];
+	const struct range *range = &tx->ranges[tx->nranges - 1];
+	char name[MONTH_NAME];
+
+	month_name(leaf->month, name);
+	buf_clear(&tx->sql);
+	if (buf_printf(&tx->sql,
+		"COPY partitions.%s (%s) FROM STDIN (FORMAT binary)", name,
+		event_fields_columns()) == -1 ||
+	    buf_append(&tx->sql, "", 1) == -1) {
+		pg_drop(tx->pg, "out of memory");
+		return;
+	}
+	tx->request = (struct pg_request){
+	    .sql = tx->sql.data,
+	    .done = on_copied,
+	    .arg = tx,
+	};
+	tx->request.copy =
+	    batch_rows(leaf, range->from, range->to, &tx->request.copy_bytes);
+	pg_submit(tx->pg, &tx->request);
+}
+
+static void
+on_savepoint(void *arg, const PGresult *result, const struct pg_fault *fault)
+{
+	struct transaction *tx = arg;
+
+	(void)result;
+	if (fault != NULL)
+		failed(tx, fault);
+	else
+		copy(tx);
+}
+
+static bool
+month_is_refused(const struct transaction *tx, int64_t month)
+{
+	return month == BATCH_NO_MONTH ||
+	    months_state(tx->months, month) == MONTH_REFUSED;
+}
+
+static void
+refuse_month(struct transaction *tx)
+{
+	(void)snprintf(
+	    tx->refusal.sqlstate, sizeof(tx->refusal.sqlstate), "22008");
+	(void)err_set(
+	    &tx->refusal.err, "timestamp is in no month that can be stored");
+	bury(tx);
+}
+
+/* The range on top; when there is none, the next leaf; then the end. */
+static void
+store_next(struct transaction *tx)
+{
+	const struct batch_leaf *leaf;
+
+	if (tx->nranges == 0) {
+		if (++tx->leaf == tx->batch->nleaves) {
+			commit(tx);
+			return;
+		}
+		tx->ranges[tx->nranges++] =
+		    (struct range){0, tx->batch->leaves[tx->leaf].rows};
+	}
+	leaf = &tx->batch->leaves[tx->leaf];
+	if (month_is_refused(tx, leaf->month))
+		refuse_month(tx);
+	else if (tx->isolating)
+		submit(tx, "SAVEPOINT rows", on_savepoint);
+	else
+		copy(tx);
+}
+
+/* ---- 1. BEGIN and the lock
+ * --------------------------------------------------- */
+
+static void
+on_begun(void *arg, const PGresult *result, const struct pg_fault *fault)
+{
+	struct transaction *tx = arg;
+
+	if (fault != NULL) {
+		failed(tx, fault);
+		return;
+	}
+	if (PQntuples(result) != 1 ||
+	    positions_parse(PQgetvalue(result, 0, 0), tx->found,
+		tx->progress.slots) == -1 ||
+	    memcmp(tx->found, tx->progress.from,
+		tx->progress.slots * sizeof(*tx->found)) != 0) {
+		pg_drop(tx->pg, "progress is not where it was left");
+		return;
+	}
+	tx->leaf = (size_t)-1;
+	tx->nranges = 0;
+	tx->dead = 0;
+	store_next(tx);
+}
+
+static void
+begin(struct transaction *tx)
+{
+	buf_clear(&tx->sql);
+	submit_built(tx,
+	    buf_printf(&tx->sql,
+		"BEGIN; SELECT positions FROM public.progress WHERE %s "
+		"FOR UPDATE",
+		tx->progress.where),
+	    on_begun);
+}
+
+void
+transaction_start(struct transaction *tx, const struct batch *batch,
+    const struct transaction_progress *progress)
+{
+	uint64_t *found;
+
+	if (tx->found_slots < progress->slots) {
+		found = realloc(tx->found, progress->slots * sizeof(*found));
+		if (found == NULL) {
+			pg_drop(tx->pg, "out of memory");
+			return;
+		}
+		tx->found = found;
+		tx->found_slots = progress->slots;
+	}
+	tx->batch = batch;
+	tx->progress = *progress;
+	tx->isolating = false;
+	begin(tx);
+}
+
+/* ---- life
+ * -------------------------------------------------------------------- */
+
+struct transaction *
+transaction_create(struct pg *pg, struct months *months,
+    void (*committed)(void *arg), void *arg)
+{
+	struct transaction *tx;
+
+	if ((tx = calloc(1, sizeof(*tx))) == NULL)
+		return NULL;
+	tx->pg = pg;
+	tx->months = months;
+	tx->committed = committed;
+	tx->arg = arg;
+	return tx;
+}
+
+void
+transaction_destroy(struct transaction *tx)
+{
+	if (tx == NULL)
+		return;
+	buf_free(&tx->sql);
+	free(tx->found);
+	free(tx);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The aggregator's look at a tuple before it is sent to PostgreSQL: is it what
+ * event_fields.def describes, from its first byte to its last?  Lengths and
+ * presence are checked here; what only PostgreSQL can judge (the encoding of
+ * text, the syntax of jsonb) is left to it and to the dead letters.
+ */
+#include "common/row.h"
+
+#include <endian.h>
+#include <string.h>
+
+static uint16_t
+get16(const uint8_t *at)
+{
+	uint16_t n;
+
+	memcpy(&n, at, sizeof(n));
+	return be16toh(n);
+}
+
+static uint32_t
+get32(const uint8_t *at)
+{
+	uint32_t n;
+
+	memcpy(&n, at, sizeof(n));
+	return be32toh(n);
+}
+
+/* Of what the server adds, the rest may be null. */
+static bool
+never_null(enum field_id id)
+{
+	return event_fields[id].need == NEED_REQUIRED || id == FIELD_ORG_ID ||
+	    id == FIELD_RECEIVED_AT;
+}
+
+static bool
+text_fits(const struct field *f, uint32_t length)
+{
+	/* a code point takes up to four bytes */
+	if (f->max_chars > 0 && length > f->max_chars * 4) {
+		return false;
+	}
+	return length > 0 || f->need != NEED_REQUIRED;
+}
+
+/* Version 1, then an object: "{}" at least. */
+static bool
+jsonb_fits(const uint8_t *at, uint32_t length)
+{
+	return length >= 3 && at[0] == 1 && at[1] == '{';
+}
+
+static bool
+value_fits(const struct field *f, const uint8_t *at, uint32_t length)
+{
+	switch (f->kind) {
+	case KIND_UUID:
+		return length == 16;
+	case KIND_TIME:
+	case KIND_INT8:
+	case KIND_REAL:
+		return length == 8;
+	case KIND_INT4:
+		return length == 4;
+	case KIND_ID:
+	case KIND_TEXT:
+	case KIND_TYPE:
+		return text_fits(f, length);
+	case KIND_OBJECT:
+	case KIND_REST:
+		return jsonb_fits(at, length);
+	case KIND_COUNT:
+		break;
+	}
+	return false;
+}
+
+bool
+row_parse(
+    const uint8_t *tuple, size_t bytes, struct row_value values[FIELD_COUNT])
+{
+	const uint8_t *at = tuple;
+	const uint8_t *end = tuple + bytes;
+
+	if (bytes < 2 || get16(at) != FIELD_COUNT) {
+		return false;
+	}
+	at += 2;
+	for (size_t i = 0; i < FIELD_COUNT; i++) {
+		uint32_t length;
+
+		if (end - at < 4) {
+			return false;
+		}
+		length = get32(at);
+		at += 4;
+		values[i].data = at;
+		values[i].length = (int32_t)length;
+		if (values[i].length == -1) {
+			if (never_null((enum field_id)i)) {
+				return false;
+			}
+			continue;
+		}
+		if (length > (size_t)(end - at) || length > INT32_MAX ||
+		    !value_fits(&event_fields[i], at, length)) {
+			return false;
+		}
+		at += length;
+	}
+	return at == end;
+}
+
+int64_t
+row_time(const struct row_value *value)
+{
+	uint64_t n;
+
+	memcpy(&n, value->data, sizeof(n));
+	return (int64_t)be64toh(n);
+}

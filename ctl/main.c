@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - productgraphctl, the operator's command
+ *
+ * Reads the command line and the configuration, runs one command, prints the
+ * reason when that failed, and exits with one of exitcode.h.  It speaks to
+ * PostgreSQL alone, never to the daemon: the daemon hears of what changed from
+ * the database.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/cfg.h"
+#include "common/err.h"
+#include "common/exitcode.h"
+
+#include "ctl/command.h"
+
+static int
+fail(enum exitcode code, const struct err *err)
+{
+	fprintf(stderr, "productgraphctl: %s\n", err->text);
+	if (code == EXIT_USAGE) {
+		fprintf(stderr, "Try \"productgraphctl -h\".\n");
+	}
+	return (int)code;
+}
+
+static int
+run(const struct command *command, const char *cfg_path,
+    const struct command_args *args)
+{
+	struct err err = {""};
+	struct cfg *cfg;
+	enum exitcode code;
+
+	cfg = cfg_load(cfg_path, &err);
+	if (!cfg) {
+		return fail(EXIT_CONFIG, &err);
+	}
+	code = command->run(cfg, args, &err);
+	cfg_destroy(cfg);
+	if (code == EXIT_DONE && fflush(stdout) == EOF) {
+		code = EXIT_OS;
+		(void)err_set(&err, "could not write to standard output: %m");
+	}
+	return code == EXIT_DONE ? (int)code : fail(code, &err);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *cfg_path = PGD_CONFIG;
+	const struct command *command;
+	struct command_args args;
+	struct err err = {""};
+	int c;
+
+	/* "+": what follows the command is the command's to read. */
+	while ((c = getopt(argc, argv, "+c:hV")) != -1) {
+		switch (c) {
+		case 'c':
+			cfg_path = optarg;
+			break;
+		case 'h':
+			command_print_help(stdout);
+			return EXIT_DONE;
+		case 'V':
+			puts("productgraphctl " PGD_VERSION);
+			return EXIT_DONE;
+		default:
+			command_print_help(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	command = command_parse(argc - optind, argv + optind, &args, &err);
+	if (!command) {
+		return fail(EXIT_USAGE, &err);
+	}
+	return run(command, cfg_path, &args);
+}

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures: a PostgreSQL for the session, databases and daemons from it.
+
+The programs are taken from PGD_BUILD (default: build/ of the checkout);
+./dev test integration builds them and runs this.
+"""
+
+import os
+import pwd
+
+import pytest
+
+from browser import Browser, PageServer
+from cluster import BUILD, Cluster
+from daemon import ACCOUNTS, Daemon
+
+
+def pytest_sessionstart():
+    """Says what is missing before anything fails for it."""
+    for program in ("productgraphd", "productgraphctl"):
+        if not os.access(os.path.join(BUILD, program), os.X_OK):
+            pytest.exit("%s/%s is not built: ./dev test integration builds it"
+                        % (BUILD, program), 2)
+    if os.geteuid() == 0:
+        for account in ACCOUNTS:
+            try:
+                pwd.getpwnam(account)
+            except KeyError:
+                pytest.exit("no account %s: ./dev test integration makes it"
+                            % account, 2)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Shows the daemons' logs beside a failure."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, Daemon):
+                report.sections.append(
+                    ("log of %s" % name, value.log()[-6000:]))
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A running Cluster; a test that stops it starts it again."""
+    cluster = Cluster()
+    cluster.start()
+    yield cluster
+    cluster.destroy()
+
+
+@pytest.fixture(scope="session")
+def template(postgres):
+    """A migrated database with organisations, projects and keys."""
+    database = postgres.create_database()
+    database.migrate()
+    database.populate()
+    return database
+
+
+def copy_of(template):
+    """A fresh Database; the template's keys are valid in it."""
+    copy = template.cluster.create_database(template.name)
+    copy.keys = dict(template.keys)
+    return copy
+
+
+@pytest.fixture
+def database(template):
+    """A database of the test's own."""
+    copy = copy_of(template)
+    yield copy
+    copy.drop()
+
+
+@pytest.fixture
+def make_daemon(database):
+    """Makes daemons over the test's database: make_daemon(workers=1).
+
+    They are not started; call start().
+    """
+    made = []
+
+    def make(**directives):
+        made.append(Daemon(database, **directives))
+        return made[-1]
+
+    yield make
+    for daemon in made:
+        daemon.destroy()
+
+
+@pytest.fixture
+def daemon(make_daemon):
+    """A running daemon of the test's own, with two workers."""
+    return make_daemon().start()
+
+
+@pytest.fixture(scope="module")
+def shared_daemon(template):
+    """A running daemon that the tests of a file share; send, do not harm."""
+    copy = copy_of(template)
+    shared = Daemon(copy)
+    try:
+        yield shared.start()
+    finally:
+        shared.destroy()
+        copy.drop()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium."""
+    window = Browser()
+    yield window
+    window.close()
+
+
+@pytest.fixture(scope="session")
+def page():
+    """A PageServer: an origin that is not the daemon's."""
+    server = PageServer()
+    yield server
+    server.close()

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn.h - a connection: its bytes, its state, its deadline
+ *
+ * Runs in   worker
+ * Owns      descriptor, TLS state and buffers, until it destroys itself
+ * Promises  in every state but CLOSED a deadline runs; memory is bounded by
+ *           worker_connections, body_memory and the size of an answer
+ * Blocking  never
+ *
+ *                 accepted
+ *        TLS |                | plain
+ *            v                |
+ *        HANDSHAKE -----------+--> IDLE <---------------------+
+ *                                   | first byte              |
+ *                                   v                         |
+ *                  answered early  HEAD                       |
+ *              +--------------------|                         |
+ *              |                    v                         |
+ *              |<----------------- BODY                       |
+ *              |  answered at once  | published               |
+ *              |                    v                         |
+ *              |                   WAIT  for the ring's tail  |
+ *              v                    |                         |
+ *            WRITE <----------------+                         |
+ *              | all sent                         keep-alive  |
+ *              +----------------------------------------------+
+ *              | else
+ *              v
+ *            DRAIN  what the client still sends, then it is gone
+ *
+ * Every arrow is conn_move(); any state may end at once on a broken connection.
+ */
+#ifndef PGD_WORKER_CONN_H
+#define PGD_WORKER_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event_struct.h>
+
+#include "worker/http_chunks.h"
+#include "worker/http_request.h"
+#include "worker/worker.h"
+
+/* STATE(id, deadline) - deadline is a directive's member of struct cfg */
+#define CONN_STATES(STATE)                                                     \
+	STATE(HANDSHAKE, handshake_timeout_ms)                                 \
+	STATE(IDLE, keepalive_timeout_ms)                                      \
+	STATE(HEAD, header_timeout_ms)                                         \
+	STATE(BODY, body_timeout_ms)                                           \
+	STATE(WAIT, ack_timeout_ms)                                            \
+	STATE(WRITE, write_timeout_ms)                                         \
+	STATE(DRAIN, drain_timeout_ms)
+
+enum conn_state {
+#define STATE(id, deadline) CONN_##id,
+	CONN_STATES(STATE)
+#undef STATE
+	CONN_STATE_COUNT
+};
+
+struct conn {
+	struct worker *worker;
+	TAILQ_ENTRY(conn) entry;   /* of worker->conns */
+	TAILQ_ENTRY(conn) waiting; /* of worker->waiting, in WAIT alone */
+	int fd;
+	SSL *ssl; /* NULL: plain */
+	enum conn_state state;
+	bool readable; /* the socket may hold bytes that were not read */
+	bool used;     /* has answered a request before */
+	bool broken;   /* TLS failed: say no goodbye */
+	struct event on_read;
+	struct event on_write;
+	struct event on_deadline;
+	bool read_armed;
+	uint64_t deadline_ms;
+	uint64_t timer_ms; /* when on_deadline fires; 0: not armed */
+
+	/* Input; the request at hand begins at in + in_at. */
+	char *in;
+	size_t in_at;
+	size_t in_len;
+	size_t in_cap;
+
+	/* The request at hand. */
+	struct http_request req;
+	struct http_chunks chunks;
+	size_t body_bytes; /* read so far, without framing */
+	bool body_done;
+	bool keyed; /* project is the API key's */
+	struct project project;
+	uint64_t position; /* in WAIT: the ring position to wait for */
+
+	/* Output. */
+	struct buf out;
+	size_t out_sent;
+	bool close_after;
+	size_t drained;
+};
+
+/* Takes over the descriptor; closes it on any failure. */
+void conn_start(struct worker *, int fd, bool tls);
+
+/* Ends idle connections; all others end after the answer at hand. */
+void conn_drain_all(struct worker *);
+
+/* Answers whoever waited for a position the ring's tail has reached. */
+void conn_acknowledge(struct worker *);
+
+#endif
