@@ -347,7 +347,7 @@ static _Noreturn void
 give_up(const struct err *err, enum exitcode code)
 {
 	log_error("%s", err->text);
-	exit(code);
+	exit((int)code);
 }
 
 _Noreturn void

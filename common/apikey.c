@@ -26,13 +26,11 @@ _Static_assert(KEY_MARK_CHARS + KEY_RANDOM_CHARS + 1 == APIKEY_TEXT,
 static void
 make_url_safe(char *text)
 {
-	for (; *text != '\0'; text++) {
-		if (*text == '+') {
+	for (; *text != '\0'; text++)
+		if (*text == '+')
 			*text = '-';
-		} else if (*text == '/') {
+		else if (*text == '/')
 			*text = '_';
-		}
-	}
 }
 
 int
@@ -41,9 +39,8 @@ apikey_make(char out[APIKEY_TEXT], struct err *err)
 	unsigned char random[KEY_RANDOM_BYTES];
 	unsigned char text[4 * ((KEY_RANDOM_BYTES + 2) / 3) + 1];
 
-	if (RAND_bytes(random, sizeof(random)) != 1) {
+	if (RAND_bytes(random, sizeof(random)) != 1)
 		return err_set(err, "no random bytes to make a key from");
-	}
 	(void)EVP_EncodeBlock(text, random, sizeof(random));
 	memcpy(out, KEY_MARK, KEY_MARK_CHARS);
 	memcpy(out + KEY_MARK_CHARS, text, KEY_RANDOM_CHARS);
@@ -57,8 +54,7 @@ apikey_make(char out[APIKEY_TEXT], struct err *err)
 int
 apikey_hash(const char *text, size_t len, uint8_t out[APIKEY_HASH])
 {
-	if (EVP_Digest(text, len, out, NULL, EVP_sha256(), NULL) != 1) {
+	if (EVP_Digest(text, len, out, NULL, EVP_sha256(), NULL) != 1)
 		return -1;
-	}
 	return 0;
 }

@@ -14,13 +14,13 @@
 
 #include "common/err.h"
 
-#define APIKEY_TEXT 48	 /* with the terminator */
+#define APIKEY_TEXT 48   /* with the terminator */
 #define APIKEY_PREFIX 12 /* characters that may be shown later */
 #define APIKEY_HASH 32
 
 int apikey_make(char out[APIKEY_TEXT], struct err *) MUST_CHECK;
 /* Hashes any text, of the format or not. */
-int apikey_hash(const char *text, size_t len, uint8_t out[APIKEY_HASH])
-    MUST_CHECK;
+int apikey_hash(
+    const char *text, size_t len, uint8_t out[APIKEY_HASH]) MUST_CHECK;
 
 #endif

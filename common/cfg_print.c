@@ -56,17 +56,29 @@ type_word(enum cfg_type type)
 	return "";
 }
 
-/* A sentence as mdoc text: no backslash, no line that begins with a macro. */
+/*
+ * Sentences as mdoc text: each on a line of its own, lines kept short, no
+ * backslash, and none that begins like a macro.
+ */
 static void
 mdoc_text(const char *text, FILE *out)
 {
-	if (*text == '.' || *text == '\'')
-		(void)fputs("\\&", out);
-	for (; *text != '\0'; text++) {
-		if (*text == '\\')
-			(void)fputs("\\e", out);
-		else
-			(void)putc(*text, out);
+	size_t len, column = 0;
+
+	for (; *text != '\0'; text += len + strspn(text + len, " ")) {
+		len = strcspn(text, " ");
+		if (column > 0)
+			(void)putc(column + len > 70 ? '\n' : ' ', out);
+		if (column + len > 70)
+			column = 0;
+		if (column == 0 && (*text == '.' || *text == '\''))
+			(void)fputs("\\&", out);
+		(void)fprintf(out, "%.*s", (int)len, text);
+		column += len + 1;
+		if (text[len - 1] == '.' && text[len] != '\0') {
+			(void)putc('\n', out);
+			column = 0;
+		}
 	}
 	(void)putc('\n', out);
 }

@@ -159,14 +159,15 @@ log_write(int fd, const char *line, size_t len)
 }
 
 static void
-log_echo(enum log_level level, const char *text)
+log_echo(enum log_level level, const char *who, const char *text)
 {
-	char line[LOG_LINE_MAX + 32];
+	char line[LOG_LINE_MAX + LOG_WHO_MAX + 32];
 	int n;
 
 	if (the_log.echo_fd == -1 || level != LOG_LEVEL_ERROR)
 		return;
-	n = snprintf(line, sizeof(line), "productgraphd: %s\n", text);
+	n = snprintf(line, sizeof(line), "productgraphd: %s%s%s\n", who,
+	    *who == '\0' ? "" : ": ", text);
 	(void)log_write(the_log.echo_fd, line, (size_t)n);
 }
 
@@ -176,7 +177,6 @@ log_line(enum log_level level, const char *who, const char *text)
 	char line[LOG_LINE_MAX + LOG_WHO_MAX + 64], when[32];
 	int n;
 
-	log_echo(level, text);
 	if (the_log.target == LOG_TARGET_SYSLOG) {
 		syslog(log_levels[level].priority, "%s %s: %s",
 		    log_levels[level].word, who, text);
@@ -210,6 +210,7 @@ log_emit(enum log_level level, const char *text, size_t len)
 
 	if (the_log.target == LOG_TARGET_MASTER)
 		return log_datagram(level, text, len);
+	log_echo(level, "", text);
 	(void)snprintf(
 	    who, sizeof(who), "%s[%d]", the_log.prefix, (int)getpid());
 	return log_line(level, who, text);
@@ -289,6 +290,7 @@ log_relay_line(const char *who, char *message, size_t len)
 		return;
 	message[len] = '\0';
 	log_sanitise(message + 1, len - 1);
+	log_echo((enum log_level)level, who, message + 1);
 	if (log_line((enum log_level)level, who, message + 1) == -1)
 		the_log.dropped++;
 }

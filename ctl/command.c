@@ -76,11 +76,9 @@ command_find(int argc, char **argv, int *used, struct err *err)
 {
 	size_t i;
 
-	for (i = 0; i < COMMAND_COUNT; i++) {
-		if (command_matches(commands[i].words, argc, argv, used)) {
+	for (i = 0; i < COMMAND_COUNT; i++)
+		if (command_matches(commands[i].words, argc, argv, used))
 			return &commands[i];
-		}
-	}
 	if (argc == 0) {
 		(void)err_set(err, "no command given");
 	} else {
@@ -144,9 +142,8 @@ command_read_operand(const struct command *command, int argc, char **argv,
 		return err_set(err, "%s: \"%s\" is one argument too many",
 		    command->words, argv[wanted]);
 	}
-	if (argc < wanted) {
+	if (argc < wanted)
 		return err_set(err, "%s: needs a NAME", command->words);
-	}
 	args->name = wanted ? argv[0] : NULL;
 	return 0;
 }
@@ -159,17 +156,15 @@ command_parse(int argc, char **argv, struct command_args *args, struct err *err)
 
 	memset(args, 0, sizeof(*args));
 	command = command_find(argc, argv, &used, err);
-	if (!command) {
+	if (!command)
 		return NULL;
-	}
 	/* getopt passes over argv[0]: the last of the command's words. */
 	argc -= used - 1;
 	argv += used - 1;
 	if (command_read_options(command, argc, argv, args, err) == -1 ||
 	    command_check_required(command, args, err) == -1 ||
 	    command_read_operand(
-		command, argc - optind, argv + optind, args, err) == -1) {
+		command, argc - optind, argv + optind, args, err) == -1)
 		return NULL;
-	}
 	return command;
 }

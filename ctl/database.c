@@ -25,16 +25,13 @@ set_message(struct err *err, const char *prefix, const char *message)
 	const char *from;
 
 	(void)err_set(err, "%s%s", prefix, message);
-	for (from = err->text; *from != '\0'; from++) {
-		if (!strchr(" \t\n", *from)) {
+	for (from = err->text; *from != '\0'; from++)
+		if (!strchr(" \t\n", *from))
 			*to++ = *from;
-		} else if (to > err->text && to[-1] != ' ') {
+		else if (to > err->text && to[-1] != ' ')
 			*to++ = ' ';
-		}
-	}
-	if (to > err->text && to[-1] == ' ') {
+	if (to > err->text && to[-1] == ' ')
 		to--;
-	}
 	*to = '\0';
 }
 
@@ -48,9 +45,8 @@ database_explain(const PGconn *conn, const PGresult *result, struct err *err)
 
 	/* No such table or schema: the usual reason is an empty database. */
 	if (state &&
-	    (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0)) {
+	    (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0))
 		hint = "; has \"productgraphctl migrate\" been run?";
-	}
 	set_message(err, "", message ? message : PQerrorMessage(conn));
 	if (hint[0] != '\0') {
 		struct err first = *err;
@@ -64,12 +60,10 @@ password_check_file(int fd, const char *path, struct err *err)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) == -1) {
+	if (fstat(fd, &st) == -1)
 		return err_set(err, "could not stat \"%s\": %m", path);
-	}
-	if (!S_ISREG(st.st_mode)) {
+	if (!S_ISREG(st.st_mode))
 		return err_set(err, "\"%s\" is not a file", path);
-	}
 	if (st.st_mode & (S_IRWXG | S_IRWXO)) {
 		return err_set(err,
 		    "password file \"%s\" is open to group or others "
@@ -94,9 +88,8 @@ password_read(const char *path, char *password, size_t size, struct err *err)
 		return err_set(
 		    err, "could not open password file \"%s\": %m", path);
 	}
-	if (password_check_file(fd, path, err) == -1) {
+	if (password_check_file(fd, path, err) == -1)
 		goto out;
-	}
 	n = read(fd, password, size - 1);
 	if (n == -1) {
 		(void)err_set(err, "could not read \"%s\": %m", path);
@@ -179,14 +172,11 @@ database_open(const char *conninfo, const char *password_file, PGconn **conn,
 	char password[PASSWORD_MAX];
 	bool has_password = password_file[0] != '\0';
 
-	if (conninfo_check(conninfo, err) == -1) {
+	if (conninfo_check(conninfo, err) == -1)
 		return EXIT_CONFIG;
-	}
 	if (has_password &&
-	    password_read(password_file, password, sizeof(password), err) ==
-		-1) {
+	    password_read(password_file, password, sizeof(password), err) == -1)
 		return EXIT_CONFIG;
-	}
 	*conn = connect_with(conninfo, has_password ? password : NULL, err);
 	explicit_bzero(password, sizeof(password));
 	return *conn ? EXIT_DONE : EXIT_DATABASE;
@@ -201,9 +191,8 @@ database_query(PGconn *conn, const char *sql, int n, const char *const *params,
 
 	result = PQexecParams(conn, sql, n, NULL, params, NULL, NULL, 0);
 	status = PQresultStatus(result);
-	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
 		return result;
-	}
 	database_explain(conn, result, err);
 	PQclear(result);
 	return NULL;
@@ -215,9 +204,8 @@ database_exec(PGconn *conn, const char *sql, int n, const char *const *params,
 {
 	PGresult *result = database_query(conn, sql, n, params, err);
 
-	if (!result) {
+	if (!result)
 		return -1;
-	}
 	PQclear(result);
 	return 0;
 }

@@ -20,9 +20,8 @@ static int
 fail(enum exitcode code, const struct err *err)
 {
 	fprintf(stderr, "productgraphctl: %s\n", err->text);
-	if (code == EXIT_USAGE) {
+	if (code == EXIT_USAGE)
 		fprintf(stderr, "Try \"productgraphctl -h\".\n");
-	}
 	return (int)code;
 }
 
@@ -35,9 +34,8 @@ run(const struct command *command, const char *cfg_path,
 	enum exitcode code;
 
 	cfg = cfg_load(cfg_path, &err);
-	if (!cfg) {
+	if (!cfg)
 		return fail(EXIT_CONFIG, &err);
-	}
 	code = command->run(cfg, args, &err);
 	cfg_destroy(cfg);
 	if (code == EXIT_DONE && fflush(stdout) == EOF) {
@@ -74,8 +72,7 @@ main(int argc, char **argv)
 		}
 	}
 	command = command_parse(argc - optind, argv + optind, &args, &err);
-	if (!command) {
+	if (!command)
 		return fail(EXIT_USAGE, &err);
-	}
 	return run(command, cfg_path, &args);
 }

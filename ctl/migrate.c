@@ -41,14 +41,12 @@ lock(PGconn *conn, struct err *err)
 
 	result = database_query(
 	    conn, "SELECT pg_try_advisory_lock(" LOCK_KEY ")", 0, NULL, err);
-	if (!result) {
+	if (!result)
 		return -1;
-	}
 	got = PQgetvalue(result, 0, 0)[0] == 't';
 	PQclear(result);
-	if (got) {
+	if (got)
 		return 0;
-	}
 	fprintf(stderr, "waiting for another migration to end\n");
 	return database_exec(
 	    conn, "SELECT pg_advisory_lock(" LOCK_KEY ")", 0, NULL, err);
@@ -94,11 +92,9 @@ check_applied(const PGresult *applied, const struct migration_files *files,
 		    PQgetvalue(applied, rows - 1, 1),
 		    files->items[files->n - 1].name);
 	}
-	for (row = 0; row < rows; row++) {
-		if (check_applied_one(applied, row, files, err) == -1) {
+	for (row = 0; row < rows; row++)
+		if (check_applied_one(applied, row, files, err) == -1)
 			return -1;
-		}
-	}
 	return 0;
 }
 
@@ -110,9 +106,8 @@ line_of(const char *sql, const char *position)
 	unsigned line = 1;
 
 	for (; left > 1 && *sql != '\0'; sql++) {
-		if (((unsigned char)sql[1] & 0xc0) != 0x80) {
+		if (((unsigned char)sql[1] & 0xc0) != 0x80)
 			left--;
-		}
 		line += *sql == '\n';
 	}
 	return line;
@@ -151,9 +146,8 @@ apply(
 
 	(void)snprintf(number, sizeof(number), "%zu", version);
 	if (database_exec(conn, "BEGIN", 0, NULL, err) == -1 ||
-	    run_file(conn, file, err) == -1) {
+	    run_file(conn, file, err) == -1)
 		return -1;
-	}
 	if (PQtransactionStatus(conn) != PQTRANS_INTRANS) {
 		return err_set(err,
 		    "\"%s\" ends the transaction it runs in: repair the file "
@@ -166,9 +160,8 @@ apply(
 		"INSERT INTO public.schema_migrations "
 		"(version, name, checksum) VALUES ($1, $2, $3)",
 		3, params, err) == -1 ||
-	    database_exec(conn, "COMMIT", 0, NULL, err) == -1) {
+	    database_exec(conn, "COMMIT", 0, NULL, err) == -1)
 		return -1;
-	}
 	printf("applied %s\n", file->name);
 	/* Each when it is true: the next may take long, or fail. */
 	(void)fflush(stdout);
@@ -183,31 +176,24 @@ apply_new(PGconn *conn, const struct migration_files *files, struct err *err)
 	int fits;
 
 	if (lock(conn, err) == -1 ||
-	    database_exec(conn, sql_make_record, 0, NULL, err) == -1) {
+	    database_exec(conn, sql_make_record, 0, NULL, err) == -1)
 		return EXIT_DATABASE;
-	}
 	applied = database_query(conn,
 	    "SELECT version, name, checksum FROM public.schema_migrations "
 	    "ORDER BY version",
 	    0, NULL, err);
-	if (!applied) {
+	if (!applied)
 		return EXIT_DATABASE;
-	}
 	fits = check_applied(applied, files, err);
 	version = (size_t)PQntuples(applied);
 	PQclear(applied);
-	if (fits == -1) {
+	if (fits == -1)
 		return EXIT_CONFIG;
-	}
-	if (version == files->n) {
+	if (version == files->n)
 		printf("up to date at version %zu\n", version);
-	}
-	for (; version < files->n; version++) {
-		if (apply(conn, &files->items[version], version + 1, err) ==
-		    -1) {
+	for (; version < files->n; version++)
+		if (apply(conn, &files->items[version], version + 1, err) == -1)
 			return EXIT_DATABASE;
-		}
-	}
 	return EXIT_DONE;
 }
 
@@ -220,9 +206,8 @@ migrate_run(
 	PGconn *conn = NULL;
 	enum exitcode code;
 
-	if (migration_files_load(&files, dir ? dir : PGD_SQLDIR, err) == -1) {
+	if (migration_files_load(&files, dir ? dir : PGD_SQLDIR, err) == -1)
 		return EXIT_CONFIG;
-	}
 	code = database_open(cfg->ctl_migrate_conninfo,
 	    cfg->ctl_migrate_password_file, &conn, err);
 	if (code == EXIT_DONE) {

@@ -38,9 +38,8 @@ version_of(const char *name)
 	int i;
 
 	for (i = 0; i < VERSION_DIGITS; i++) {
-		if (name[i] < '0' || name[i] > '9') {
+		if (name[i] < '0' || name[i] > '9')
 			return 0;
-		}
 		version = version * 10 + (size_t)(name[i] - '0');
 	}
 	return name[VERSION_DIGITS] == '_' ? version : 0;
@@ -51,9 +50,8 @@ check_order(struct dirent **entries, size_t n, const char *dir, struct err *err)
 {
 	size_t i;
 
-	if (n == 0) {
+	if (n == 0)
 		return err_set(err, "no SQL files in \"%s\"", dir);
-	}
 	for (i = 0; i < n; i++) {
 		const char *name = entries[i]->d_name;
 		size_t version = version_of(name);
@@ -91,9 +89,8 @@ read_whole(const char *path, size_t *len, struct err *err)
 	if (!text || !file) {
 		(void)err_set(err, "could not open \"%s\": %m", path);
 		free(text);
-		if (file) {
+		if (file)
 			fclose(file);
-		}
 		return NULL;
 	}
 	*len = fread(text, 1, FILE_MAX_BYTES + 1, file);
@@ -117,12 +114,10 @@ checksum(const char *text, size_t len, char out[MIGRATION_CHECKSUM_TEXT])
 	unsigned n = 0;
 	unsigned i;
 
-	if (EVP_Digest(text, len, hash, &n, EVP_sha256(), NULL) != 1) {
+	if (EVP_Digest(text, len, hash, &n, EVP_sha256(), NULL) != 1)
 		return -1;
-	}
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n; i++)
 		(void)snprintf(out + (size_t)2 * i, 3, "%02x", hash[i]);
-	}
 	return 0;
 }
 
@@ -136,13 +131,11 @@ load_one(struct migration *migration, const char *dir, const char *name,
 	int ret = -1;
 
 	migration->name = strdup(name);
-	if (!migration->name || asprintf(&path, "%s/%s", dir, name) == -1) {
+	if (!migration->name || asprintf(&path, "%s/%s", dir, name) == -1)
 		return err_set(err, "no memory for \"%s\"", name);
-	}
 	migration->sql = read_whole(path, &len, err);
-	if (!migration->sql) {
+	if (!migration->sql)
 		goto out;
-	}
 	/* libpq takes a C string: it would stop there and say nothing. */
 	if (memchr(migration->sql, '\0', len)) {
 		(void)err_set(err, "\"%s\" holds a NUL byte", path);
@@ -163,9 +156,8 @@ load_all(struct migration_files *files, const char *dir,
     struct dirent **entries, size_t n, struct err *err)
 {
 	files->items = calloc(n, sizeof(*files->items));
-	if (!files->items) {
+	if (!files->items)
 		return err_set(err, "no memory for %zu files", n);
-	}
 	while (files->n < n) {
 		size_t i = files->n++;
 
@@ -189,15 +181,12 @@ migration_files_load(
 	memset(files, 0, sizeof(*files));
 	/* alphasort() is by number: the program sets no locale. */
 	n = scandir(dir, &entries, has_suffix, alphasort);
-	if (n == -1) {
+	if (n == -1)
 		return err_set(err, "could not read directory \"%s\": %m", dir);
-	}
-	if (check_order(entries, (size_t)n, dir, err) == 0) {
+	if (check_order(entries, (size_t)n, dir, err) == 0)
 		ret = load_all(files, dir, entries, (size_t)n, err);
-	}
-	while (n > 0) {
+	while (n > 0)
 		free(entries[--n]);
-	}
 	free(entries);
 	return ret;
 }

@@ -33,9 +33,8 @@ slug_from_name(const char *name, char out[SLUG_TEXT])
 	for (; *name != '\0' && n + gap + 1 < SLUG_TEXT; name++) {
 		char c = *name;
 
-		if (c >= 'A' && c <= 'Z') {
+		if (c >= 'A' && c <= 'Z')
 			c = (char)(c - 'A' + 'a');
-		}
 		if (c == '-' || !strchr(n == 0 ? SLUG_FIRST : SLUG_REST, c)) {
 			gap = n > 0;
 			continue;
@@ -73,9 +72,8 @@ slug_choose(
 		    given);
 	}
 	len = strlen(given);
-	if (uuid_parse(given, len, uuid)) {
+	if (uuid_parse(given, len, uuid))
 		return err_set(err, "\"%s\" is a UUID, not a slug", given);
-	}
 	memmove(out, given, len + 1);
 	return 0;
 }

@@ -50,13 +50,11 @@ query_id(PGconn *conn, const char *sql, int n, const char *const *params,
 	PGresult *result = database_query(conn, sql, n, params, err);
 	int rows;
 
-	if (!result) {
+	if (!result)
 		return -1;
-	}
 	rows = PQntuples(result);
-	if (rows > 0) {
+	if (rows > 0)
 		(void)snprintf(id, UUID_TEXT, "%s", PQgetvalue(result, 0, 0));
-	}
 	PQclear(result);
 	return rows > 0;
 }
@@ -83,9 +81,8 @@ find_project(PGconn *conn, const char *org, const char *slug,
 {
 	const char *const params[] = {org_id, slug};
 
-	if (find_org(conn, org, org_id, err) == -1) {
+	if (find_org(conn, org, org_id, err) == -1)
 		return -1;
-	}
 	switch (query_id(conn,
 	    "SELECT id FROM projects WHERE org_id = $1 AND slug = $2", 2,
 	    params, id, err)) {
@@ -112,14 +109,11 @@ tenant_org_create(
 	int made;
 
 	if (check_name(args->name, err) == -1 ||
-	    slug_choose(args->option[OPTION_SLUG], args->name, slug, err) ==
-		-1) {
+	    slug_choose(args->option[OPTION_SLUG], args->name, slug, err) == -1)
 		return EXIT_USAGE;
-	}
 	code = open_as_admin(cfg, &conn, err);
-	if (code != EXIT_DONE) {
+	if (code != EXIT_DONE)
 		return code;
-	}
 	made = query_id(conn,
 	    "INSERT INTO organizations (name, slug) VALUES ($1, $2) "
 	    "ON CONFLICT DO NOTHING RETURNING id",
@@ -129,9 +123,8 @@ tenant_org_create(
 		(void)err_set(
 		    err, "slug \"%s\" is taken by an organisation", slug);
 	}
-	if (made != 1) {
+	if (made != 1)
 		return EXIT_DATABASE;
-	}
 	puts(id);
 	fprintf(
 	    stderr, "organisation \"%s\" made, slug=%s\n", args->name, slug);
@@ -149,9 +142,8 @@ insert_project(PGconn *conn, const struct command_args *args, const char *slug,
 	    org_id, args->name, slug, keyless ? "false" : "true"};
 	int made;
 
-	if (find_org(conn, args->option[OPTION_ORG], org_id, err) == -1) {
+	if (find_org(conn, args->option[OPTION_ORG], org_id, err) == -1)
 		return -1;
-	}
 	made = query_id(conn,
 	    "INSERT INTO projects (org_id, name, slug, require_api_key) "
 	    "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id",
@@ -176,19 +168,15 @@ tenant_project_create(
 	int made;
 
 	if (check_name(args->name, err) == -1 ||
-	    slug_choose(args->option[OPTION_SLUG], args->name, slug, err) ==
-		-1) {
+	    slug_choose(args->option[OPTION_SLUG], args->name, slug, err) == -1)
 		return EXIT_USAGE;
-	}
 	code = open_as_admin(cfg, &conn, err);
-	if (code != EXIT_DONE) {
+	if (code != EXIT_DONE)
 		return code;
-	}
 	made = insert_project(conn, args, slug, id, err);
 	PQfinish(conn);
-	if (made == -1) {
+	if (made == -1)
 		return EXIT_DATABASE;
-	}
 	puts(id);
 	fprintf(stderr, "project \"%s\" made, slug=%s%s\n", args->name, slug,
 	    args->option[OPTION_KEYLESS] ? " keyless=true" : "");
@@ -202,9 +190,8 @@ format_bytea(const uint8_t hash[APIKEY_HASH], char out[2 * APIKEY_HASH + 3])
 	size_t i;
 
 	memcpy(out, "\\x", 3);
-	for (i = 0; i < APIKEY_HASH; i++) {
+	for (i = 0; i < APIKEY_HASH; i++)
 		(void)snprintf(out + 2 + 2 * i, 3, "%02x", hash[i]);
-	}
 }
 
 static int
@@ -219,15 +206,13 @@ insert_key(PGconn *conn, const struct command_args *args, const char *key,
 	const char *const params[] = {
 	    org_id, project_id, args->name, prefix, hash_text};
 
-	if (apikey_hash(key, strlen(key), hash) == -1) {
+	if (apikey_hash(key, strlen(key), hash) == -1)
 		return err_set(err, "could not hash the key");
-	}
 	format_bytea(hash, hash_text);
 	(void)snprintf(prefix, sizeof(prefix), "%.*s", APIKEY_PREFIX, key);
 	if (find_project(conn, args->option[OPTION_ORG],
-		args->option[OPTION_PROJECT], org_id, project_id, err) == -1) {
+		args->option[OPTION_PROJECT], org_id, project_id, err) == -1)
 		return -1;
-	}
 	return database_exec(conn,
 	    "INSERT INTO api_keys (org_id, project_id, name, prefix, "
 	    "key_sha256) VALUES ($1, $2, $3, $4, $5)",
@@ -243,9 +228,8 @@ key_insert_and_show(PGconn *conn, const struct command_args *args,
     const char *key, struct err *err)
 {
 	if (database_exec(conn, "BEGIN", 0, NULL, err) == -1 ||
-	    insert_key(conn, args, key, err) == -1) {
+	    insert_key(conn, args, key, err) == -1)
 		return EXIT_DATABASE;
-	}
 	puts(key);
 	if (fflush(stdout) == EOF) {
 		(void)err_set(err,
@@ -271,12 +255,10 @@ tenant_key_create(
 	PGconn *conn = NULL;
 	enum exitcode code;
 
-	if (check_name(args->name, err) == -1) {
+	if (check_name(args->name, err) == -1)
 		return EXIT_USAGE;
-	}
-	if (apikey_make(key, err) == -1) {
+	if (apikey_make(key, err) == -1)
 		return EXIT_OS;
-	}
 	code = open_as_admin(cfg, &conn, err);
 	if (code == EXIT_DONE) {
 		code = key_insert_and_show(conn, args, key, err);

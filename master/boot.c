@@ -15,6 +15,7 @@
 #include "aggregator/aggregator_main.h"
 #include "common/exitcode.h"
 #include "common/log.h"
+#include "master/daemon.h"
 #include "master/master.h"
 #include "worker/worker_main.h"
 
@@ -90,6 +91,9 @@ boot_child(struct master *master, const struct child *child, pid_t parent,
 	struct cfg *cfg;
 
 	boot_signals();
+	/* The first children are forked while the start can still be seen. */
+	if (!master->foreground)
+		daemon_let_go();
 	log_to_master(log_fd);
 	if ((cfg = boot_slice(master, child)) == NULL) {
 		log_error("out of memory");

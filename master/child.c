@@ -63,7 +63,7 @@ set_timer(struct child *child, uint64_t ms)
 	};
 
 	if (event_add(child->timer, &tv) == -1)
-		log_error("could not set a timer for %s", child->who);
+		log_error("could not set a timer for %s", child->name);
 }
 
 /* --- events --- */
@@ -235,17 +235,12 @@ child_start(struct child *child, unsigned generation)
 	child->generation = generation;
 	child->started_ms = clock_ms();
 	if (child_fork(child, &err) == -1) {
-		log_error("could not start %s %u: %s", proc_title(child->proc),
-		    child->number, err.text);
+		log_error("could not start %s: %s", child->name, err.text);
 		child_schedule(child);
 		return;
 	}
-	if (child->proc == PROC_WORKER)
-		(void)snprintf(child->who, sizeof(child->who), "%s %u[%d]",
-		    proc_title(child->proc), child->number, (int)child->pid);
-	else
-		(void)snprintf(child->who, sizeof(child->who), "%s[%d]",
-		    proc_title(child->proc), (int)child->pid);
+	(void)snprintf(child->who, sizeof(child->who), "%s[%d]", child->name,
+	    (int)child->pid);
 	child->state = CHILD_STARTING;
 	set_timer(child, START_TIMEOUT_MS);
 	if (child_watch(child, child->master->base) == -1) {
@@ -264,8 +259,7 @@ child_schedule(struct child *child)
 	child->state = CHILD_DUE;
 	set_timer(child, child->backoff_ms);
 	if (child->backoff_ms > 0)
-		log_info("%s %u is started again in %llu ms",
-		    proc_title(child->proc), child->number,
+		log_info("%s is started again in %llu ms", child->name,
 		    (unsigned long long)child->backoff_ms);
 	child->backoff_ms =
 	    child->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * child->backoff_ms;

@@ -46,7 +46,8 @@ struct child {
 	enum proc proc;
 	unsigned number; /* within the generation */
 	unsigned generation;
-	char who[64]; /* "worker 2[123]" */
+	char name[32]; /* "worker 2" */
+	char who[64];  /* "worker 2[123]" */
 	enum child_state state;
 	pid_t pid; /* 0: no process */
 	int control_fd;

@@ -56,7 +56,7 @@ daemon_detach(struct err *err)
 	return fds[1];
 }
 
-static void
+void
 daemon_let_go(void)
 {
 	int fd, i;

@@ -23,4 +23,7 @@ int daemon_detach(struct err *) MUST_CHECK;
  */
 void daemon_report(int fd, int code);
 
+/* Puts /dev/null in the place of standard input and outputs. */
+void daemon_let_go(void);
+
 #endif

@@ -187,8 +187,10 @@ run(struct cfg *take_cfg, const struct options *options)
 {
 	char *path = realpath(options->path, NULL);
 	struct err err;
-	int code, fd = -1;
+	int code, fd = -1, keep[1];
 
+	/* What the caller left open is none of the daemon's business. */
+	proc_close_others(keep, 0);
 	if (path == NULL || chdir("/") == -1) {
 		cfg_destroy(take_cfg);
 		free(path);

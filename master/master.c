@@ -469,13 +469,13 @@ master_run(
 	    .log_fd = -1,
 	    .ready_fd = ready_fd,
 	};
-	struct pidfh *lock;
+	struct pidfh *lock = NULL;
 	struct err err;
 	int code = EXIT_OS;
 
 	proc_enter(PROC_MASTER, -1);
-	if ((lock = master_lock(master.cfg->pid_file, &err)) == NULL ||
-	    master_start_log(&master, &err) == -1)
+	if (master_start_log(&master, &err) == -1 ||
+	    (lock = master_lock(master.cfg->pid_file, &err)) == NULL)
 		goto out;
 	if ((code = master_open(&master, &err)) != 0)
 		goto out;

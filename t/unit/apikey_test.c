@@ -44,9 +44,8 @@ Test(apikey, differs_each_time_and_soon)
 	struct err err;
 	int i;
 
-	for (i = 0; i < KEYS; i++) {
+	for (i = 0; i < KEYS; i++)
 		cr_assert_eq(apikey_make(keys[i], &err), 0);
-	}
 	qsort(keys, KEYS, sizeof(keys[0]), compare_keys);
 	for (i = 1; i < KEYS; i++) {
 		/* Even the part that may be shown tells keys apart. */
@@ -81,9 +80,8 @@ hex(const uint8_t *bytes, size_t n, char *out)
 {
 	size_t i;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n; i++)
 		(void)snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-	}
 }
 
 Test(apikey, hash_is_sha256)

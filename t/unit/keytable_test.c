@@ -258,7 +258,7 @@ Test(keytable, readers_see_whole_snapshots_while_they_change, .timeout = 60)
 		publish_for_ever(writer);
 	while (find(reader, 7, &p) == KEYTABLE_EMPTY)
 		;
-	for (i = 0; i < 200000; i++) {
+	for (i = 0; i < 200000 || changes < 100; i++) {
 		cr_assert_eq(find(reader, 7, &p), KEYTABLE_FOUND);
 		memcpy(&n, p.id + 8, sizeof(n));
 		(void)snprintf(slug, sizeof(slug), "slug-%u", n);
@@ -270,7 +270,6 @@ Test(keytable, readers_see_whole_snapshots_while_they_change, .timeout = 60)
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, NULL, 0);
 	cr_assert_eq(find(reader, 7, &p), KEYTABLE_FOUND);
-	cr_assert_gt(changes, 100);
 	keytable_begin(writer);
 	keytable_publish(writer);
 	cr_assert_eq(find(reader, 7, &p), KEYTABLE_UNKNOWN);
