@@ -58,8 +58,7 @@ aggregator_stop(struct aggregator *aggregator, enum exitcode code)
 	(void)event_base_loopbreak(aggregator->base);
 }
 
-/* ---- the state that workers see -------------------------------------------
- */
+/* ---- the state that workers see ------------------------------------------ */
 
 /*
  * Nothing is told before there is something to tell: the word of an aggregator

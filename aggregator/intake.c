@@ -50,8 +50,7 @@ struct intake {
 	struct log_throttle throttle;
 };
 
-/* ---- taking records --------------------------------------------------------
- */
+/* ---- taking records ------------------------------------------------------ */
 
 static void
 tell_malformed(struct intake *in, unsigned slot, const char *what)
@@ -124,8 +123,7 @@ intake_gather(struct intake *in)
 	}
 }
 
-/* ---- sleeping --------------------------------------------------------------
- */
+/* ---- sleeping ------------------------------------------------------------ */
 
 static void
 intake_awake(struct intake *in)
@@ -202,8 +200,7 @@ intake_collect(struct intake *in)
 	return INTAKE_GATHERING;
 }
 
-/* ---- what became of the batch ----------------------------------------------
- */
+/* ---- what became of the batch -------------------------------------------- */
 
 const struct batch *
 intake_batch(const struct intake *in)
@@ -258,8 +255,7 @@ intake_hurry(struct intake *in)
 	in->batch_delay_ms = 0;
 }
 
-/* ---- life ------------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------- */
 
 static int
 intake_map(struct intake *in, const struct shm *shm, struct err *err)

@@ -54,8 +54,7 @@ struct keys {
 
 static void keys_run(struct keys *);
 
-/* ---- text[] ----------------------------------------------------------------
- */
+/* ---- text[] -------------------------------------------------------------- */
 
 static bool
 take32(const char **data, size_t *len, uint32_t *n)
@@ -116,8 +115,7 @@ keys_parse_array(const char *data, size_t len, char ***strings)
 	return -1;
 }
 
-/* ---- publishing ------------------------------------------------------------
- */
+/* ---- publishing ---------------------------------------------------------- */
 
 static const uint8_t *
 bytes_of(const PGresult *result, int row, int column)
@@ -181,8 +179,7 @@ publish(struct keys *keys, const PGresult *result)
 	keys->published(keys->arg);
 }
 
-/* ---- the control connection ------------------------------------------------
- */
+/* ---- the control connection ---------------------------------------------- */
 
 static void
 on_read(void *arg, const PGresult *result, const struct pg_fault *fault)

@@ -151,7 +151,7 @@ pg_move(struct pg *pg, enum pg_state state)
 		(void)event_del(pg->timer);
 }
 
-/* ---- faults ------------------------------------------------------------- */
+/* ---- faults -------------------------------------------------------------- */
 
 void
 pg_classify(struct pg_fault *fault, bool in_copy)

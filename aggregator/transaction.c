@@ -52,8 +52,7 @@ struct transaction {
 static void begin(struct transaction *);
 static void store_next(struct transaction *);
 
-/* ---- positions -------------------------------------------------------------
- */
+/* ---- positions ----------------------------------------------------------- */
 
 int
 positions_append(struct buf *buf, const uint64_t *positions, unsigned slots)
@@ -85,8 +84,7 @@ positions_parse(const char *text, uint64_t *positions, unsigned slots)
 	return strcmp(text, slots == 0 ? "{}" : "}") == 0 ? 0 : -1;
 }
 
-/* ---- requests --------------------------------------------------------------
- */
+/* ---- requests ------------------------------------------------------------ */
 
 static void
 failed(struct transaction *tx, const struct pg_fault *fault)
@@ -118,8 +116,7 @@ submit_built(struct transaction *tx, int built, pg_done_fn *done)
 		submit(tx, tx->sql.data, done);
 }
 
-/* ---- 4. progress and COMMIT ------------------------------------------------
- */
+/* ---- 4. progress and COMMIT ---------------------------------------------- */
 
 static void
 tell_dead(struct transaction *tx)
@@ -170,8 +167,7 @@ commit(struct transaction *tx)
 	submit_built(tx, built, on_committed);
 }
 
-/* ---- 3. dead letters -------------------------------------------------------
- */
+/* ---- 3. dead letters ----------------------------------------------------- */
 
 static void
 on_buried(void *arg, const PGresult *result, const struct pg_fault *fault)
@@ -214,8 +210,7 @@ bury(struct transaction *tx)
 	pg_submit(tx->pg, &tx->request);
 }
 
-/* ---- 2. COPY ---------------------------------------------------------------
- */
+/* ---- 2. COPY ------------------------------------------------------------- */
 
 static void
 on_range_undone(void *arg, const PGresult *result, const struct pg_fault *fault)

@@ -152,7 +152,12 @@ child_init(struct child *child, struct master *master, enum proc proc,
 	    .control_fd = -1,
 	    .log_fd = -1,
 	};
-	(void)snprintf(child->who, sizeof(child->who), "%s", proc_title(proc));
+	if (proc == PROC_WORKER)
+		(void)snprintf(child->name, sizeof(child->name), "%s %u",
+		    proc_title(proc), number);
+	else
+		(void)snprintf(
+		    child->name, sizeof(child->name), "%s", proc_title(proc));
 	child->timer = evtimer_new(master->base, on_timer, child);
 	return child->timer == NULL ? err_set(err, "out of memory") : 0;
 }

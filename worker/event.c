@@ -33,10 +33,13 @@ note_structure(struct event *event, enum event_fault_kind kind, unsigned slot,
 	}
 }
 
-static void
+static inline void
 note_flags(struct event *event, unsigned flags, unsigned slot,
     const struct json_value *name)
 {
+	if (!(flags & (JSON_DEEP | JSON_WIDE | JSON_NOT_UTF8))) {
+		return;
+	}
 	if (flags & JSON_DEEP) {
 		note_structure(event, EVENT_TOO_DEEP, slot, name);
 	}

@@ -75,12 +75,16 @@ put_uuid(struct writer *w, const uint8_t uuid[UUID_BYTES])
 	w->at += 4 + UUID_BYTES;
 }
 
-/* Nulls for n fields: lengths of -1. */
+/* Nulls for n fields: lengths of -1.  Few at a time, so no memset(). */
 static void
 put_nulls(struct writer *w, size_t n)
 {
-	memset(w->at, 0xff, n * 4);
-	w->at += n * 4;
+	static const int32_t null = -1;
+
+	while (n-- > 0) {
+		memcpy(w->at, &null, sizeof(null));
+		w->at += sizeof(null);
+	}
 }
 
 /*

@@ -111,14 +111,24 @@ request_preflight(struct conn *conn)
 	    &conn->out, &ctx, request_data(conn) + asked->at, asked->len));
 }
 
+static enum request_next
+request_not_taken(struct conn *conn, const char *allow)
+{
+	struct answer_context ctx = request_context(conn, true);
+
+	return request_built(answer_method(&conn->out, &ctx, allow));
+}
+
 enum request_next
 request_head(struct conn *conn)
 {
 	const struct http_view *path = &conn->req.path;
 	const struct resource *resource;
-	struct answer_context ctx;
 	size_t i;
 
+	/* CONNECT names an authority, not a resource. */
+	if (path->at == 0)
+		return request_not_taken(conn, "GET, HEAD, POST, OPTIONS");
 	for (i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
 		resource = &resources[i];
 		if (strlen(resource->path) != path->len ||
@@ -129,9 +139,7 @@ request_head(struct conn *conn)
 			return request_preflight(conn);
 		if ((resource->methods & 1u << conn->req.method) != 0)
 			return resource->head(conn);
-		ctx = request_context(conn, true);
-		return request_built(
-		    answer_method(&conn->out, &ctx, resource->allow));
+		return request_not_taken(conn, resource->allow);
 	}
 	return request_problem(conn, 404, "no such resource");
 }
