@@ -85,8 +85,7 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 	months_ahead(aggregator->months);
 }
 
-/* ---- the control connection
- * -------------------------------------------------- */
+/* ---- the control connection ---------------------------------------------- */
 
 static void
 control_check(struct aggregator *aggregator)
@@ -142,8 +141,7 @@ on_control_notified(void *arg)
 	keys_notified(aggregator->keys);
 }
 
-/* ---- the master
- * -------------------------------------------------------------- */
+/* ---- the master ---------------------------------------------------------- */
 
 static void
 on_drained(void *arg)
@@ -201,8 +199,7 @@ on_master(evutil_socket_t fd, short what, void *arg)
 		aggregator_stop(aggregator, EXIT_DONE);
 }
 
-/* ---- set-up
- * ------------------------------------------------------------------ */
+/* ---- set-up -------------------------------------------------------------- */
 
 static int
 aggregator_connections(struct aggregator *aggregator, struct err *err)
@@ -299,8 +296,7 @@ aggregator_fini(struct aggregator *aggregator)
 		event_base_free(aggregator->base);
 }
 
-/* ---- the prologue
- * ------------------------------------------------------------ */
+/* ---- the prologue -------------------------------------------------------- */
 
 static void
 close_others(const struct aggregator_boot *boot)

@@ -364,8 +364,7 @@ store_next(struct transaction *tx)
 		copy(tx);
 }
 
-/* ---- 1. BEGIN and the lock
- * --------------------------------------------------- */
+/* ---- 1. BEGIN and the lock ----------------------------------------------- */
 
 static void
 on_begun(void *arg, const PGresult *result, const struct pg_fault *fault)
@@ -423,8 +422,7 @@ transaction_start(struct transaction *tx, const struct batch *batch,
 	begin(tx);
 }
 
-/* ---- life
- * -------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------- */
 
 struct transaction *
 transaction_create(struct pg *pg, struct months *months,

@@ -84,8 +84,7 @@ writer_move(struct writer *writer, enum writer_state state)
 	writer->state = state;
 }
 
-/* ---- writing
- * ----------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------- */
 
 /* Only now: a database that refuses every batch is none. */
 static void
@@ -183,8 +182,7 @@ writer_months_changed(struct writer *writer)
 		writer_step(writer);
 }
 
-/* ---- connecting
- * -------------------------------------------------------------- */
+/* ---- connecting ---------------------------------------------------------- */
 
 static void
 writer_unfit(struct writer *writer, const char *why)
@@ -338,8 +336,7 @@ on_lost(void *arg)
 		writer->handler.drained(writer->handler.arg);
 }
 
-/* ---- life
- * -------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------- */
 
 static int
 writer_name(struct writer *writer, const struct cfg *cfg, const struct shm *shm,

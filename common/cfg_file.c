@@ -111,8 +111,8 @@ static const char *
 section_words(const char *section, char *out, size_t size)
 {
 	if (section[0] == '\0')
-		return "the top level";
-	(void)snprintf(out, size, "section \"%s\"", section);
+		return "at the top level";
+	(void)snprintf(out, size, "in section \"%s\"", section);
 	return out;
 }
 
@@ -156,19 +156,19 @@ fail_unknown(const char *file, int line, const char *name, const char *section)
 
 	if ((d = find_elsewhere(name)) != NULL)
 		(void)fail(file, line,
-		    "\"%s\" is misplaced in %s: it belongs "
-		    "in %s",
+		    "\"%s\" is misplaced %s: it belongs "
+		    "%s",
 		    name, where,
 		    section_words(d->section, there, sizeof(there)));
 	else if ((d = find_nearest(name, section)) != NULL)
 		(void)fail(file, line,
-		    "unknown directive \"%.64s\" in %s; the "
-		    "nearest is \"%s\" in %s",
+		    "unknown directive \"%.64s\" %s; the "
+		    "nearest is \"%s\" %s",
 		    name, where, d->name,
 		    section_words(d->section, there, sizeof(there)));
 	else
-		(void)fail(file, line, "unknown directive \"%.64s\" in %s",
-		    name, where);
+		(void)fail(
+		    file, line, "unknown directive \"%.64s\" %s", name, where);
 }
 
 /* An included file has no name of a section: it is where it was included. */

@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #include <bsd/unistd.h>
-#include <confuse.h>
 #include <event2/event.h>
 
 #include "common/cfg.h"
@@ -89,7 +88,6 @@ print_version(void)
 	(void)printf("compiler %s\n", __VERSION__);
 	(void)printf("configuration %s\n", PGD_CONFIG);
 	(void)printf("libevent %s\n", event_get_version());
-	(void)printf("libconfuse %s\n", confuse_version);
 #ifdef HAVE_ZSTD
 	(void)printf("zstd yes\n");
 #else

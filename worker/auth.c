@@ -48,10 +48,16 @@ auth_shown(const struct http_request *req, const char *data,
 		shown->len = auth->len - skip;
 		return AUTH_OK;
 	}
-	if (http_query_param(data + req->query.at, req->query.len, "api_key",
-		shown->query, sizeof(shown->query), &shown->len)) {
+	switch (http_query_param(data + req->query.at, req->query.len,
+	    "api_key", shown->query, sizeof(shown->query), &shown->len)) {
+	case HTTP_DONE:
 		shown->key = shown->query;
 		return AUTH_OK;
+	case HTTP_BAD:
+		*detail = "malformed api_key";
+		return AUTH_REFUSED;
+	case HTTP_MORE:
+		break;
 	}
 	return AUTH_NONE;
 }

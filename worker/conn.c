@@ -603,7 +603,6 @@ on_read(evutil_socket_t fd, short what, void *arg)
 		event_pending(&conn->on_write, EV_WRITE, NULL))) {
 		(void)event_del(&conn->on_read);
 		conn->read_armed = false;
-		return;
 	}
 	conn_run(conn);
 }

@@ -122,9 +122,10 @@ bool http_list_has(const char *list, size_t len, const char *token);
 
 /*
  * Finds a parameter of a query, and copies its decoded value and a terminator
- * to out.  False when it is absent, malformed, holds a NUL or does not fit.
+ * to out.  HTTP_DONE: found.  HTTP_MORE: absent.  HTTP_BAD: it is malformed,
+ * holds a NUL or does not fit.
  */
-bool http_query_param(const char *query, size_t len, const char *name,
-    char *out, size_t size, size_t *out_len) MUST_CHECK;
+enum http_result http_query_param(const char *query, size_t len,
+    const char *name, char *out, size_t size, size_t *out_len) MUST_CHECK;
 
 #endif

@@ -203,7 +203,7 @@ param_decode(
 	return true;
 }
 
-bool
+enum http_result
 http_query_param(const char *query, size_t len, const char *name, char *out,
     size_t size, size_t *out_len)
 {
@@ -222,7 +222,9 @@ http_query_param(const char *query, size_t len, const char *name, char *out,
 			continue;
 		query += name_len + 1;
 		return param_decode(
-		    query, (size_t)(stop - query), out, size, out_len);
+			   query, (size_t)(stop - query), out, size, out_len)
+		    ? HTTP_DONE
+		    : HTTP_BAD;
 	}
-	return false;
+	return HTTP_MORE;
 }

@@ -32,15 +32,19 @@ enum json_type {
 	JSON_OBJECT,
 };
 
-/* Of a value, or of anything inside it. */
-#define JSON_ESCAPED 0x01  /* a backslash: the text is not what it stands for  \
-			    */
-#define JSON_REPLACED 0x02 /* U+0000 or half a surrogate pair, escaped */
+/*
+ * Flags of a value, or of anything inside it: a backslash, so that the text is
+ * not what it stands for; an escaped U+0000 or half a surrogate pair; bytes
+ * that are no UTF-8; a number with a fraction or an exponent; one that neither
+ * double nor numeric can hold; each limit above exceeded.
+ */
+#define JSON_ESCAPED 0x01
+#define JSON_REPLACED 0x02
 #define JSON_NOT_UTF8 0x04
-#define JSON_NOT_WHOLE 0x08 /* a number with a fraction or an exponent */
-#define JSON_FAR 0x10       /* a number neither double nor numeric can hold */
-#define JSON_DEEP 0x20      /* beyond JSON_DEPTH_MAX */
-#define JSON_WIDE 0x40      /* beyond JSON_MEMBERS_MAX */
+#define JSON_NOT_WHOLE 0x08
+#define JSON_FAR 0x10
+#define JSON_DEEP 0x20
+#define JSON_WIDE 0x40
 
 struct json_value {
 	const char *at; /* of a string: behind the quote */

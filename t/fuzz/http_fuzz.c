@@ -152,8 +152,8 @@ check_query(const struct http_request *req, const char *bytes)
 	char *query = block_of(bytes + req->query.at, req->query.len);
 	size_t len;
 
-	if (http_query_param(
-		query, req->query.len, "k", out, sizeof(out), &len)) {
+	if (http_query_param(query, req->query.len, "k", out, sizeof(out),
+		&len) == HTTP_DONE) {
 		assert(len < sizeof(out));
 		assert(strlen(out) == len);
 	}

@@ -39,7 +39,7 @@ def pytest_runtest_makereport(item):
         for name, value in getattr(item, "funcargs", {}).items():
             if isinstance(value, Daemon):
                 report.sections.append(
-                    ("log of %s" % name, value.log()[-6000:]))
+                    ("log of %s" % name, value.log()[-4000:]))
 
 
 @pytest.fixture(scope="session")

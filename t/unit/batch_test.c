@@ -115,6 +115,7 @@ Test(batch, sets_impossible_times_apart)
 	    INT64_C(252455616000000000), INT64_C(-63082281600000001)};
 	_Alignas(8) uint8_t record[5 * TUPLE_KIT_MAX];
 	struct batch batch = BATCH_INIT;
+	const struct batch_leaf *odd;
 	size_t len = 0, i;
 	bool whole;
 
@@ -124,7 +125,8 @@ Test(batch, sets_impossible_times_apart)
 	cr_assert_eq(batch_add(&batch, record, len, &whole), 0);
 	cr_expect(whole);
 	cr_assert_eq(batch.nleaves, 2);
-	cr_expect_eq(leaf_of(&batch, BATCH_NO_MONTH)->rows, 4);
+	odd = leaf_of(&batch, BATCH_NO_MONTH);
+	cr_expect(odd && odd->rows == 4);
 	expect_id(leaf_of(&batch, at("9999-12-01T00:00:00Z")), 0, "y");
 	batch_free(&batch);
 }

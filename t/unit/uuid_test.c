@@ -24,6 +24,7 @@ static const struct {
     {"a digit less", "00112233-4455-6677-8899-aabbccddeef", NULL},
     {"a digit more", "00112233-4455-6677-8899-aabbccddeeff0", NULL},
     {"hyphen displaced", "0011223-34455-6677-8899-aabbccddeeff", NULL},
+    {"a digit for a hyphen", "00112233-4455-6677-88990aabbccddeeff", NULL},
     {"hyphen as a digit", "0011223--4455-6677-8899-aabbccddeeff", NULL},
     {"not hexadecimal", "00112233-4455-6677-8899-aabbccddeefg", NULL},
     {"space", "00112233-4455-6677-8899-aabbccddeef ", NULL},

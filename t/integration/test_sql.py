@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: MIT
+"""The schema alone: who sees what, who may do what, and the months."""
+
+import subprocess
+
+import pytest
+
+from client import unique
+
+TENANT_TABLES = ("organizations", "projects", "api_keys", "events",
+                 "dead_letters")
+DENIED = "permission denied"
+
+
+def org_of(database, slug):
+    """The id of an organisation."""
+    return database.value("SELECT id FROM organizations WHERE slug = '%s'"
+                          % slug)
+
+
+@pytest.fixture(name="two_tenants")
+def fixture_two_tenants(database):
+    """Rows of both organisations in every table; returns their ids."""
+    database.execute("SELECT create_month('2024-01-01')",
+                     user="productgraph_writer")
+    database.execute("""
+        INSERT INTO events (org_id, project_id, received_at, timestamp,
+                            event_id, session_id, event_type)
+        SELECT org_id, id, now(), '2024-01-15', slug, 's', 'custom'
+        FROM projects;
+        INSERT INTO dead_letters (org_id, project_id, received_at, sqlstate,
+                                  message, payload)
+        SELECT org_id, id, now(), '22021', 'bad', '' FROM projects;
+        """)
+    return org_of(database, "demo"), org_of(database, "other")
+
+
+def seen_by_reader(database, table, before):
+    """The organisations whose rows the reader sees in a table."""
+    column = "id" if table == "organizations" else "org_id"
+    text = database.execute("%s SELECT DISTINCT %s FROM %s;" % (
+        before, column, table), user="productgraph_reader")
+    return set(text.split())
+
+
+def test_reader_sees_its_organisation_alone(database, two_tenants):
+    for org in two_tenants:
+        before = "SELECT set_current_org('%s') \\g /dev/null\n" % org
+        for table in TENANT_TABLES:
+            assert seen_by_reader(database, table, before) == {org}, table
+
+
+@pytest.mark.parametrize("before", [
+    "",
+    "SET app.current_org_id = '';",
+    # What a SET LOCAL leaves behind is '', not null.
+    "BEGIN; SET LOCAL app.current_org_id ="
+    " '00000000-0000-0000-0000-000000000000'; COMMIT;",
+    "SET app.current_org_id = '00000000-0000-0000-0000-000000000000';",
+    "SELECT set_current_org(NULL) \\g /dev/null\n",
+], ids=["unset", "empty", "left", "unknown", "null"])
+def test_no_organisation_means_no_rows(database, two_tenants, before):
+    assert two_tenants
+    for table in TENANT_TABLES:
+        assert seen_by_reader(database, table, before) == set(), table
+
+
+def test_set_current_org_lasts_as_long_as_it_says(database, two_tenants):
+    mine, other = two_tenants
+    text = database.execute("""
+        SELECT set_current_org('{0}');
+        BEGIN; SELECT set_current_org('{1}', true);
+        SELECT id FROM organizations; COMMIT;
+        SELECT id FROM organizations;
+        """.format(mine, other), user="productgraph_reader")
+    assert text.split() == [other, mine]
+
+
+def test_every_tenant_table_has_row_security(database):
+    without = database.query("""
+        SELECT c.relname FROM pg_class c
+        JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = 'public'::regnamespace
+            AND c.relkind IN ('r', 'p') AND a.attname = 'org_id'
+            AND NOT (c.relrowsecurity AND EXISTS (
+                SELECT FROM pg_policy p WHERE p.polrelid = c.oid
+                AND 'productgraph_reader'::regrole = ANY (p.polroles)))
+        """)
+    assert not without
+    assert {row["t"] for row in database.query(
+        "SELECT relname AS t FROM pg_class WHERE relrowsecurity")} == set(
+            TENANT_TABLES)
+
+
+def test_reader_may_only_read(database, two_tenants):
+    assert two_tenants
+    for table in TENANT_TABLES + ("progress",):
+        for sql in ("DELETE FROM %s", "TRUNCATE %s"):
+            with pytest.raises(RuntimeError, match=DENIED):
+                database.execute(sql % table, user="productgraph_reader")
+    with pytest.raises(RuntimeError, match=DENIED):
+        database.execute("SELECT key_sha256 FROM api_keys",
+                         user="productgraph_reader")
+    with pytest.raises(RuntimeError, match=DENIED):
+        database.execute("CREATE TABLE mine ()", user="productgraph_reader")
+
+
+def leaves(database):
+    """The partitions there are."""
+    return [row["name"] for row in database.query(
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits"
+        " WHERE inhparent = 'events'::regclass")]
+
+
+def test_nobody_but_the_writer_reaches_a_leaf(database, two_tenants):
+    assert two_tenants
+    # Grants that a database administrator meant well with.
+    database.execute("""
+        ALTER DEFAULT PRIVILEGES FOR ROLE productgraph_owner
+            GRANT ALL ON TABLES TO productgraph_reader, PUBLIC;
+        GRANT USAGE ON SCHEMA partitions TO productgraph_reader;
+        """)
+    database.execute("SELECT create_month('2023-06-30')",
+                     user="productgraph_writer")
+    names = leaves(database)
+    assert set(names) >= {"partitions.events_y2024m01",
+                          "partitions.events_y2023m06"}
+    for name in names:
+        for user in ("reader", "admin"):
+            with pytest.raises(RuntimeError, match=DENIED):
+                database.execute("TABLE %s" % name,
+                                 user="productgraph_" + user)
+        assert database.query("""
+            SELECT grantee::regrole, privilege_type
+            FROM pg_class, aclexplode(relacl)
+            WHERE oid = '%s'::regclass AND grantee <> relowner
+            """ % name) == [{"grantee": "productgraph_writer",
+                             "privilege_type": "INSERT"}]
+
+
+def test_reader_cannot_enter_the_schema_of_leaves(database, two_tenants):
+    assert two_tenants
+    with pytest.raises(RuntimeError, match=DENIED + " for schema"):
+        database.execute("TABLE partitions.events_y2024m01",
+                         user="productgraph_reader")
+
+
+def test_writer_reads_no_event(database, two_tenants):
+    assert two_tenants
+    for sql in ("TABLE events", "TABLE partitions.events_y2024m01",
+                "DELETE FROM partitions.events_y2024m01",
+                "DROP TABLE partitions.events_y2024m01",
+                "TABLE dead_letters", "DELETE FROM api_keys"):
+        with pytest.raises(RuntimeError, match=DENIED + "|must be owner"):
+            database.execute(sql, user="productgraph_writer")
+
+
+def test_roles_are_bound_by_policies(database):
+    roles = {row["rolname"]: row for row in database.query(
+        "SELECT rolname, rolsuper, rolbypassrls, rolcreaterole, rolcanlogin"
+        " FROM pg_roles WHERE rolname LIKE 'productgraph%'")}
+    assert set(roles) == {"productgraph_" + name for name in (
+        "owner", "writer", "reader", "admin")}
+    for name, role in roles.items():
+        assert not role["rolsuper"] and not role["rolbypassrls"], name
+        assert not role["rolcreaterole"], name
+        assert role["rolcanlogin"] == (name != "productgraph_owner")
+    assert database.value(
+        "SELECT bool_and(relowner = 'productgraph_owner'::regrole)"
+        " FROM pg_class WHERE relname IN ('%s')" % "','".join(TENANT_TABLES))
+
+
+# ---- months ----
+
+def create_month(database, day, user="productgraph_writer"):
+    """Calls create_month(); day is an SQL expression."""
+    return database.execute("SELECT create_month((%s)::date)" % day,
+                            user=user).strip()
+
+
+def test_month_is_made_once_and_takes_its_rows(database):
+    assert create_month(database, "'2022-02-28'") == "events_y2022m02"
+    assert create_month(database, "'2022-02-01'") == "events_y2022m02"
+    assert leaves(database).count("partitions.events_y2022m02") == 1
+    assert database.value("""
+        SELECT pg_get_expr(relpartbound, oid) FROM pg_class
+        WHERE relname = 'events_y2022m02'
+        """) == ("FOR VALUES FROM ('2022-02-01 00:00:00+00')"
+                 " TO ('2022-03-01 00:00:00+00')")
+    # The index of the parent is there, attached and not made twice.
+    assert database.value("""
+        SELECT count(*) FROM pg_index i
+        JOIN pg_inherits h ON h.inhrelid = i.indexrelid
+        WHERE i.indrelid = 'partitions.events_y2022m02'::regclass
+            AND i.indisvalid AND h.inhparent = 'events_tenant_time'::regclass
+        """) == 1
+
+
+def test_month_does_not_depend_on_the_time_zone(database):
+    database.execute("SET timezone = 'Pacific/Kiritimati';"
+                     "SELECT create_month('2021-05-01')",
+                     user="productgraph_writer")
+    assert database.value("""
+        SELECT pg_get_expr(relpartbound, oid) FROM pg_class
+        WHERE relname = 'events_y2021m05'
+        """) == ("FOR VALUES FROM ('2021-05-01 00:00:00+00')"
+                 " TO ('2021-06-01 00:00:00+00')")
+
+
+@pytest.mark.parametrize("day", [
+    "now()", "now() + interval '31 days'", "now() - interval '10 years'"])
+def test_month_within_bounds(database, day):
+    assert create_month(database, day).startswith("events_y")
+
+
+@pytest.mark.parametrize("day", [
+    "now() + interval '64 days'", "now() - interval '10 years 3 months'",
+    "'infinity'", "'-infinity'", "'0001-01-01 BC'", "'294276-01-01'"])
+def test_month_out_of_bounds(database, day):
+    with pytest.raises(RuntimeError, match="out of bounds"):
+        create_month(database, day)
+
+
+@pytest.mark.parametrize("user", ["reader", "admin"])
+def test_month_is_made_by_the_writer_alone(database, user):
+    with pytest.raises(RuntimeError, match=DENIED):
+        create_month(database, "now()", "productgraph_" + user)
+
+
+def test_month_is_not_fooled_by_what_the_caller_puts_in_the_way(database):
+    database.execute("""
+        CREATE SCHEMA trap; GRANT ALL ON SCHEMA trap TO productgraph_writer;
+        CREATE FUNCTION trap.now() RETURNS timestamptz LANGUAGE sql
+            AS $$ SELECT '1990-01-01'::timestamptz $$;
+        """)
+    with pytest.raises(RuntimeError, match="out of bounds"):
+        database.execute("SET search_path = trap, pg_catalog, public;"
+                         "SELECT create_month('1990-01-01')",
+                         user="productgraph_writer")
+
+
+def spawn_psql(database, sql, user):
+    """psql in the background; communicate() ends it."""
+    cluster = database.cluster
+    return subprocess.Popen(
+        [cluster.bindir + "/psql", "-XqAt", "-v", "ON_ERROR_STOP=1",
+         "-h", cluster.socket_dir, "-p", str(cluster.port), "-U", user,
+         "-d", database.name, "-c", sql],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+        env={"PGPASSWORD": "not-secret", "PATH": "/usr/bin:/bin"})
+
+
+def test_two_make_the_same_month_at_once(database):
+    callers = [spawn_psql(database, "SELECT create_month('2020-03-03')",
+                          "productgraph_writer") for _ in range(6)]
+    for caller in callers:
+        out, err = caller.communicate(timeout=30)
+        assert (out.strip(), err) == ("events_y2020m03", "")
+
+
+def test_new_month_waits_for_no_reader(database, two_tenants):
+    assert two_tenants
+    name = unique("holder")
+    holder = spawn_psql(
+        database, "SET application_name = '%s'; BEGIN;"
+        " SELECT count(*) FROM events; SELECT pg_sleep(60)" % name,
+        "postgres")
+    try:
+        database.execute("""
+            DO $$ BEGIN
+                WHILE NOT EXISTS (SELECT FROM pg_stat_activity
+                    WHERE application_name = '%s' AND query LIKE '%%sleep%%'
+                    AND wait_event = 'PgSleep') LOOP
+                    PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+                END LOOP; END $$""" % name)
+        database.execute("SET lock_timeout = '2s';"
+                         "SELECT create_month('2020-07-07')",
+                         user="productgraph_writer")
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+# ---- tenants ----
+
+def insert_project(database, org, slug, require_key=True):
+    """Inserts a project as the administrator."""
+    database.execute(
+        "INSERT INTO projects (org_id, name, slug, require_api_key)"
+        " SELECT id, 'p', '%s', %s FROM organizations WHERE slug = '%s'"
+        % (slug, require_key, org), user="productgraph_admin")
+
+
+def test_slugs_are_unique_where_they_must_be(database):
+    insert_project(database, "demo", "same")
+    insert_project(database, "other", "same")
+    with pytest.raises(RuntimeError, match="duplicate key"):
+        insert_project(database, "demo", "same")
+    insert_project(database, "demo", "open", require_key=False)
+    # Needs a key, so it is found by the key and not by its slug.
+    insert_project(database, "other", "open")
+    with pytest.raises(RuntimeError, match="projects_keyless_slug"):
+        database.execute("UPDATE projects SET require_api_key = false"
+                         " WHERE slug = 'open'", user="productgraph_admin")
+
+
+@pytest.mark.parametrize("slug", [
+    "", "a b", "-a", "ä", "a/b", "x" * 256,
+    "0190D0D0-0000-7000-8000-0000000000d0"])
+def test_what_is_no_slug(database, slug):
+    with pytest.raises(RuntimeError, match="slug_check"):
+        insert_project(database, "demo", slug)
+
+
+def test_a_key_is_of_its_projects_organisation(database):
+    with pytest.raises(RuntimeError, match="foreign key"):
+        database.execute("""
+            INSERT INTO api_keys (org_id, project_id, name, prefix, key_sha256)
+            SELECT o.id, p.id, 'k', 'p', sha256('x')
+            FROM organizations o, projects p
+            WHERE o.slug = 'other' AND p.slug = 'shop'
+            """, user="productgraph_admin")
