@@ -3,20 +3,13 @@
  * conninfo.c - how to connect to PostgreSQL
  *
  * Parses with libpq's own parser, so the operator may write whatever libpq
- * understands, but for the password: it comes from a file that only its owner
- * may read, so that it is in no configuration that gets copied around.
+ * understands, but for the password: it comes from a file.
  */
 #include "aggregator/conninfo.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define PASSWORD_MAX 1024
 
 /*
  * What we add to the operator's words.  A dead peer is noticed within 15 s;
@@ -37,82 +30,6 @@ static const struct setting {
 };
 
 #define NSETTINGS (sizeof(settings) / sizeof(settings[0]))
-
-/* Cuts what was read behind its first line. */
-static int
-password_line(char *line, size_t bytes, const char *path, struct err *err)
-{
-	size_t len = 0;
-
-	while (len < bytes && line[len] != '\n' && line[len] != '\0')
-		len++;
-	if (len > 0 && line[len - 1] == '\r')
-		len--;
-	if (len == 0)
-		return err_set(err, "password file \"%s\" is empty", path);
-	if (len > PASSWORD_MAX)
-		return err_set(err,
-		    "password in \"%s\" is longer than %d bytes", path,
-		    PASSWORD_MAX);
-	line[len] = '\0';
-	return 0;
-}
-
-static int
-password_check_file(int fd, const char *path, struct err *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) == -1)
-		return err_set(err, "could not stat password file \"%s\": %s",
-		    path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, "\"%s\" is not a regular file", path);
-	if (st.st_mode & (S_IRWXG | S_IRWXO))
-		return err_set(err,
-		    "password file \"%s\" is open to group or others; "
-		    "its mode must be 0600 or less",
-		    path);
-	return 0;
-}
-
-/* Returns the password, the caller's to wipe and free, or NULL. */
-static char *
-password_read(const char *path, struct err *err)
-{
-	char *line = NULL, *password = NULL;
-	ssize_t n;
-	int fd;
-
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1) {
-		(void)err_set(err, "could not open password file \"%s\": %s",
-		    path, strerror(errno));
-		return NULL;
-	}
-	if (password_check_file(fd, path, err) == -1)
-		goto out;
-	if ((line = calloc(1, PASSWORD_MAX + 3)) == NULL) {
-		(void)err_set(err, "out of memory");
-		goto out;
-	}
-	/* Room for "\r\n": what fills even that is too long. */
-	if ((n = read(fd, line, PASSWORD_MAX + 2)) == -1) {
-		(void)err_set(err, "could not read password file \"%s\": %s",
-		    path, strerror(errno));
-		goto out;
-	}
-	if (password_line(line, (size_t)n, path, err) == -1)
-		goto out;
-	password = line;
-	line = NULL;
-out:
-	if (line != NULL) {
-		explicit_bzero(line, PASSWORD_MAX + 2);
-		free(line);
-	}
-	(void)close(fd);
-	return password;
-}
 
 static bool
 is_fixed(const char *keyword)
@@ -150,7 +67,7 @@ conninfo_fill(struct conninfo *info, struct err *err)
 		info->keywords[n] = option->keyword;
 		info->values[n++] = option->val;
 	}
-	if (info->password != NULL) {
+	if (info->password[0] != '\0') {
 		info->keywords[n] = "password";
 		info->values[n] = info->password;
 	}
@@ -194,7 +111,7 @@ conninfo_create(const char *text, const char *password_file, struct err *err)
 	if (conninfo_parse(info, text, err) == -1)
 		goto out;
 	if (password_file[0] != '\0' &&
-	    (info->password = password_read(password_file, err)) == NULL)
+	    password_read(password_file, info->password, err) == -1)
 		goto out;
 	if (conninfo_fill(info, err) == -1)
 		goto out;
@@ -213,9 +130,6 @@ conninfo_destroy(struct conninfo *info)
 	free(info->keywords);
 	free(info->values);
 	PQconninfoFree(info->options);
-	if (info->password != NULL) {
-		explicit_bzero(info->password, strlen(info->password));
-		free(info->password);
-	}
+	explicit_bzero(info->password, sizeof(info->password));
 	free(info);
 }

@@ -17,6 +17,7 @@
 #include <libpq-fe.h>
 
 #include "common/err.h"
+#include "common/password.h"
 
 struct conninfo {
 	/* For PQconnectStartParams(): NULL at the end, expand_dbname 0. */
@@ -24,7 +25,7 @@ struct conninfo {
 	const char **values;
 	/* private: what values point into */
 	PQconninfoOption *options;
-	char *password;
+	char password[PASSWORD_SIZE];
 };
 
 /* password_file may be "": no password. */

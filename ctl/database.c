@@ -7,14 +7,12 @@
  */
 #include "ctl/database.h"
 
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define PASSWORD_MAX 1024
+#include "common/password.h"
+
 #define CONNECT_TIMEOUT_S "10"
 
 /* libpq writes some messages over several lines: white space becomes one. */
@@ -53,63 +51,6 @@ database_explain(const PGconn *conn, const PGresult *result, struct err *err)
 
 		(void)err_set(err, "%.400s%s", first.text, hint);
 	}
-}
-
-static int
-password_check_file(int fd, const char *path, struct err *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) == -1)
-		return err_set(err, "could not stat \"%s\": %m", path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, "\"%s\" is not a file", path);
-	if (st.st_mode & (S_IRWXG | S_IRWXO)) {
-		return err_set(err,
-		    "password file \"%s\" is open to group or others "
-		    "(mode %04o): make it 0600",
-		    path, (unsigned)(st.st_mode & 07777));
-	}
-	return 0;
-}
-
-/* The first line of the file, without its end. */
-static int
-password_read(const char *path, char *password, size_t size, struct err *err)
-{
-	ssize_t n;
-	size_t len;
-	int fd;
-	int ret = -1;
-
-	/* O_NONBLOCK: a FIFO is an error, not something to wait for. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd == -1) {
-		return err_set(
-		    err, "could not open password file \"%s\": %m", path);
-	}
-	if (password_check_file(fd, path, err) == -1)
-		goto out;
-	n = read(fd, password, size - 1);
-	if (n == -1) {
-		(void)err_set(err, "could not read \"%s\": %m", path);
-		goto out;
-	}
-	password[n] = '\0';
-	len = strcspn(password, "\r\n");
-	if (len == size - 1) {
-		(void)err_set(err, "the password in \"%s\" is too long", path);
-		goto out;
-	}
-	password[len] = '\0';
-	if (password[0] == '\0') {
-		(void)err_set(err, "password file \"%s\" is empty", path);
-		goto out;
-	}
-	ret = 0;
-out:
-	close(fd);
-	return ret;
 }
 
 static int
@@ -169,13 +110,12 @@ enum exitcode
 database_open(const char *conninfo, const char *password_file, PGconn **conn,
     struct err *err)
 {
-	char password[PASSWORD_MAX];
+	char password[PASSWORD_SIZE];
 	bool has_password = password_file[0] != '\0';
 
 	if (conninfo_check(conninfo, err) == -1)
 		return EXIT_CONFIG;
-	if (has_password &&
-	    password_read(password_file, password, sizeof(password), err) == -1)
+	if (has_password && password_read(password_file, password, err) == -1)
 		return EXIT_CONFIG;
 	*conn = connect_with(conninfo, has_password ? password : NULL, err);
 	explicit_bzero(password, sizeof(password));

@@ -44,7 +44,7 @@ static _Noreturn void
 die(enum exitcode code, const struct err *err)
 {
 	log_error("%s", err->text);
-	exit(code);
+	exit((int)code);
 }
 
 /* 3: closes every descriptor that is not the worker's by name. */

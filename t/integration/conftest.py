@@ -30,6 +30,13 @@ def pytest_sessionstart():
                             % account, 2)
 
 
+def pytest_make_parametrize_id(val):
+    """Names a case after a long value by its beginning and its length."""
+    if isinstance(val, str) and len(val) > 60:
+        return "%s...%d" % (val[:20], len(val))
+    return None
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     """Shows the daemons' logs beside a failure."""
