@@ -127,7 +127,8 @@ request_head(struct conn *conn)
 	size_t i;
 
 	/* CONNECT names an authority, not a resource. */
-	if (path->at == 0)
+	if (conn->req.method == HTTP_OTHER &&
+	    (path->len == 0 || request_data(conn)[path->at] != '/'))
 		return request_not_taken(conn, "GET, HEAD, POST, OPTIONS");
 	for (i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
 		resource = &resources[i];

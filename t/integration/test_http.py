@@ -717,8 +717,9 @@ def test_tls_is_1_3_only(shared_daemon):
 def hasty_daemon(shared_daemon):
     """A daemon beside the shared one whose deadlines are a second."""
     made = Daemon(shared_daemon.database, node="hasty", http={
-        name + "_timeout": "1s" for name in (
-            "handshake", "header", "body", "write", "keepalive", "drain")})
+        **{name + "_timeout": "1s" for name in (
+            "handshake", "header", "body", "write", "keepalive")},
+        "drain_timeout": "3s"})
     try:
         yield made.start()
     finally:
@@ -757,6 +758,19 @@ def test_22_silence_after_a_part(hasty):
         with hasty() as wire:
             wire.send(start)
             check_refused(wire, {408})
+
+
+def test_22_sending_for_ever_after_the_answer(hasty):
+    """The drain ends too, however much there is still to send."""
+    with hasty() as wire:
+        began = time.monotonic()
+        wire.send(b"POST /v1/events HTTP/1.1\r\nHost: a\r\n"
+                  b"X-PG-API-Key: wrong\r\nContent-Length: 9000000\r\n\r\n")
+        with pytest.raises(OSError):
+            while time.monotonic() - began < 20:
+                wire.send(b"x")
+                time.sleep(0.05)
+        assert time.monotonic() - began > 2
 
 
 def test_22_no_request(hasty):
