@@ -23,7 +23,10 @@ struct buf {
 	size_t limit;
 };
 
-#define BUF_INIT { NULL, 0, 0, 0 }
+#define BUF_INIT                                                               \
+	{                                                                      \
+		NULL, 0, 0, 0                                                  \
+	}
 
 /* Room for more bytes behind len. */
 int buf_reserve(struct buf *, size_t more) MUST_CHECK;

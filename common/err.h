@@ -21,8 +21,8 @@ struct err {
 };
 
 /* Sets the text and returns -1, so that a caller can return it. */
-static inline int PRINTF_LIKE(2, 3) err_set(
-    struct err *err, const char *fmt, ...)
+static inline int PRINTF_LIKE(2, 3)
+    err_set(struct err *err, const char *fmt, ...)
 {
 	va_list ap;
 

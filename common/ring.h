@@ -18,8 +18,8 @@
 
 struct ring {
 	struct ring_header *header;
-	uint8_t *data;	/* mapped twice */
-	size_t size;	/* of data, once */
+	uint8_t *data; /* mapped twice */
+	size_t size;   /* of data, once */
 };
 
 /* A memfd of an empty ring whose memory is allocated, or -1. */

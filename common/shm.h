@@ -19,20 +19,20 @@
 #include "common/err.h"
 
 struct shm {
-	uint8_t id[16];	   /* random; names this set of rings in the database */
-	unsigned workers;  /* per generation */
-	unsigned slots;	   /* two generations */
-	size_t ring_size;  /* bytes of data in each ring */
-	int *ring_fds;	   /* memfds, one per slot */
-	int *ack_fds;	   /* eventfds, one per slot: wakes the worker */
-	int data_fd;	   /* eventfd: wakes the aggregator */
-	int keytable_fd;   /* memfd, for the aggregator */
+	uint8_t id[16];   /* random; names this set of rings in the database */
+	unsigned workers; /* per generation */
+	unsigned slots;   /* two generations */
+	size_t ring_size; /* bytes of data in each ring */
+	int *ring_fds;    /* memfds, one per slot */
+	int *ack_fds;     /* eventfds, one per slot: wakes the worker */
+	int data_fd;      /* eventfd: wakes the aggregator */
+	int keytable_fd;  /* memfd, for the aggregator */
 	int keytable_ro_fd; /* the same, read only, for workers */
 	size_t keytable_size;
 };
 
-struct shm *shm_create(unsigned workers, size_t ring_size,
-    size_t keytable_size, struct err *);
+struct shm *shm_create(
+    unsigned workers, size_t ring_size, size_t keytable_size, struct err *);
 void shm_destroy(struct shm *);
 
 static inline unsigned
