@@ -14,11 +14,13 @@
 void
 ring_reader_init(struct ring_reader *reader, struct ring ring, int ack_fd)
 {
+	uint64_t tail =
+	    atomic_load_explicit(&ring.header->tail, memory_order_relaxed);
+
 	reader->ring = ring;
 	reader->ack_fd = ack_fd;
-	/* Our own word: a predecessor acknowledged up to here. */
-	reader->next =
-	    atomic_load_explicit(&ring.header->tail, memory_order_relaxed);
+	reader->released = tail % 8 == 0 && tail < RING_POSITION_MAX ? tail : 0;
+	reader->next = reader->released;
 }
 
 static uint64_t
@@ -28,10 +30,14 @@ reader_head(const struct ring_reader *reader)
 	    &reader->ring.header->head, memory_order_acquire);
 }
 
-/*
- * The writer broke an invariant: whatever lies before its head is lost, and
- * the two sides agree again from there on, even if that is no position at all.
- */
+static bool
+reader_is_sane(const struct ring_reader *reader, uint64_t head)
+{
+	return ring_holds(reader->released, head, reader->ring.size) &&
+	    head >= reader->next;
+}
+
+/* Whatever lies before the head is lost. */
 static enum ring_result
 reader_skip(struct ring_reader *reader, uint64_t head, uint64_t *end)
 {
@@ -51,9 +57,14 @@ ring_reader_next(struct ring_reader *reader, const uint8_t **payload,
 
 	if (ready == 0)
 		return RING_EMPTY;
+	if (!reader_is_sane(reader, head)) {
+		/* A successor begins at tail: let it find the right one. */
+		atomic_store_explicit(&ring->header->tail, reader->released,
+		    memory_order_release);
+		return RING_BROKEN;
+	}
 	at = ring->data + reader->next % ring->size;
-	if (ready < sizeof(record) || ready > ring->size || head % 8 != 0)
-		return reader_skip(reader, head, end);
+	/* Both are multiples of 8, so there is a header at least. */
 	memcpy(&record, at, sizeof(record));
 	if (record.check != RING_RECORD_CHECK(reader->next) ||
 	    RING_ALIGN((size_t)record.bytes) > ready - sizeof(record))
@@ -75,43 +86,58 @@ wake_writer(int fd)
 		;
 }
 
+static void
+reader_move_tail(struct ring_reader *reader, uint64_t position)
+{
+	reader->released = position;
+	atomic_store_explicit(
+	    &reader->ring.header->tail, position, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
 void
 ring_reader_release(struct ring_reader *reader, uint64_t position)
 {
 	struct ring_header *header = reader->ring.header;
 
-	if (position ==
-	    atomic_load_explicit(&header->tail, memory_order_relaxed))
+	if (position == reader->released)
 		return;
-	atomic_store_explicit(&header->tail, position, memory_order_release);
-	atomic_thread_fence(memory_order_seq_cst);
+	reader_move_tail(reader, position);
 	if (atomic_load_explicit(&header->waiting, memory_order_relaxed) &&
 	    atomic_exchange_explicit(&header->waiting, 0, memory_order_relaxed))
 		wake_writer(reader->ack_fd);
 }
 
-bool
+void
 ring_reader_resume(struct ring_reader *reader, uint64_t position)
 {
-	uint64_t tail = atomic_load_explicit(
-	    &reader->ring.header->tail, memory_order_relaxed);
 	uint64_t head = reader_head(reader);
+	uint64_t ahead = position - reader->released;
 
-	if (position % 8 != 0 || position - tail > head - tail ||
-	    head - tail > reader->ring.size)
-		return false;
+	/*
+	 * The database is never behind tail, unless it was restored; and never
+	 * ahead of head, unless the worker lies.
+	 */
+	if (!ring_holds(reader->released, head, reader->ring.size) ||
+	    position % 8 != 0 || ahead > head - reader->released)
+		position = reader->released;
 	reader->next = position;
-	ring_reader_release(reader, position);
-	return true;
+	reader_move_tail(reader, position);
+	atomic_store_explicit(
+	    &reader->ring.header->waiting, 0, memory_order_relaxed);
+	wake_writer(reader->ack_fd);
 }
 
 bool
 ring_reader_wait(struct ring_reader *reader)
 {
+	uint64_t head;
+
 	atomic_store_explicit(
 	    &reader->ring.header->sleeping, 1, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	return reader_head(reader) == reader->next;
+	head = reader_head(reader);
+	return head == reader->next || !reader_is_sane(reader, head);
 }
 
 void

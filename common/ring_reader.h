@@ -7,9 +7,11 @@
  * Promises  records come out in the order published; the bytes of a record
  *           stay until ring_reader_release() passes it
  * Requires  one reader per ring at a time
- * Failure   RING_CORRUPT: the writer broke an invariant; everything up to its
- *           head was skipped.  The bytes of a record are the writer's and may
- *           change while they are read: copy, then check the copy.
+ * Failure   RING_CORRUPT: what lay before the head was no records; skipped.
+ *           RING_BROKEN: the head is no position; nothing was consumed, and
+ *           nothing will be until the worker is replaced.  The bytes of a
+ *           record are the writer's and may change while they are read: copy,
+ *           then check the copy.
  * Blocking  never; the data eventfd tells when a head moved, if
  *           ring_reader_wait() said it may be waited for
  * Tests     t/unit/ring_test.c
@@ -27,15 +29,17 @@ enum ring_result {
 	RING_RECORD,
 	RING_EMPTY,
 	RING_CORRUPT,
+	RING_BROKEN,
 };
 
 struct ring_reader {
 	struct ring ring;
-	uint64_t next; /* position of the next record to return */
-	int ack_fd;    /* eventfd of the worker */
+	uint64_t next;     /* position of the next record to return */
+	uint64_t released; /* tail, as we wrote it */
+	int ack_fd;        /* eventfd of the worker */
 };
 
-/* Begins at the published tail. */
+/* Begins at tail, or at 0 if somebody wrote nonsense there. */
 void ring_reader_init(struct ring_reader *, struct ring, int ack_fd);
 
 /*
@@ -49,12 +53,13 @@ enum ring_result ring_reader_next(struct ring_reader *, const uint8_t **payload,
 void ring_reader_release(struct ring_reader *, uint64_t position);
 
 /*
- * Goes on at position instead of tail: what lies before it is already safe, as
- * the database remembers.  False when no such position is in the ring.
+ * Goes on at position, which the database remembers as safe, if the ring has
+ * it; else at tail.  Wakes the writer in any case: a predecessor may have died
+ * before it did.
  */
-bool ring_reader_resume(struct ring_reader *, uint64_t position);
+void ring_reader_resume(struct ring_reader *, uint64_t position);
 
-/* Asks to be woken.  False when a record is already there. */
+/* Asks to be woken.  False when there is already something to take. */
 bool ring_reader_wait(struct ring_reader *);
 /* Takes the wish back. */
 void ring_reader_awake(struct ring_reader *);

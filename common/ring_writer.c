@@ -10,6 +10,16 @@
 #include <errno.h>
 #include <unistd.h>
 
+/* The eventfd's counter cannot fill up: the reader takes all of it. */
+static void
+wake_reader(int fd)
+{
+	const uint64_t one = 1;
+
+	while (write(fd, &one, sizeof(one)) == -1 && errno == EINTR)
+		;
+}
+
 void
 ring_writer_init(struct ring_writer *writer, struct ring ring, int data_fd)
 {
@@ -18,13 +28,14 @@ ring_writer_init(struct ring_writer *writer, struct ring ring, int data_fd)
 	/* Our own word: a predecessor in this slot published up to here. */
 	writer->head =
 	    atomic_load_explicit(&ring.header->head, memory_order_relaxed);
-	if (writer->head % 8 == 0 &&
-	    writer->head - ring_writer_tail(writer) <= ring.size)
-		return;
-	/* It was out of its mind when it died: nothing of it can be read. */
-	writer->head = RING_ALIGN(ring_writer_tail(writer));
-	atomic_store_explicit(
-	    &ring.header->head, writer->head, memory_order_release);
+	if (!ring_holds(ring_writer_tail(writer), writer->head, ring.size)) {
+		/* It was out of its mind: nothing of it can be read. */
+		writer->head = ring_writer_tail(writer);
+		atomic_store_explicit(
+		    &ring.header->head, writer->head, memory_order_release);
+	}
+	/* It may have taken the reader's wish and died before it woke it. */
+	wake_reader(data_fd);
 }
 
 uint64_t
@@ -48,16 +59,6 @@ ring_writer_space(struct ring_writer *writer, size_t *bytes)
 	if (*bytes > UINT32_MAX)
 		*bytes = UINT32_MAX & ~(size_t)7;
 	return ring->data + start + sizeof(struct ring_record);
-}
-
-/* The eventfd's counter cannot fill up: the reader takes all of it. */
-static void
-wake_reader(int fd)
-{
-	const uint64_t one = 1;
-
-	while (write(fd, &one, sizeof(one)) == -1 && errno == EINTR)
-		;
 }
 
 uint64_t

@@ -25,6 +25,7 @@ struct ring_writer {
 	int data_fd; /* eventfd of the aggregator */
 };
 
+/* Goes on at the published head; wakes the reader once. */
 void ring_writer_init(struct ring_writer *, struct ring, int data_fd);
 
 /*

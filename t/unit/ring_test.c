@@ -21,7 +21,7 @@
 #include "common/ring_reader.h"
 #include "common/ring_writer.h"
 
-#define SIZE (4 * 4096)
+#define SIZE (64 * 1024)
 #define LAYOUT 42
 
 struct pair {
@@ -32,6 +32,14 @@ struct pair {
 	struct ring_writer writer;
 	struct ring_reader reader;
 };
+
+static bool
+signalled(int fd)
+{
+	uint64_t count;
+
+	return read(fd, &count, sizeof(count)) == sizeof(count);
+}
 
 static void
 pair_init(struct pair *pair)
@@ -44,6 +52,7 @@ pair_init(struct pair *pair)
 	pair->data_fd = eventfd(0, EFD_NONBLOCK);
 	pair->ack_fd = eventfd(0, EFD_NONBLOCK);
 	ring_writer_init(&pair->writer, pair->ring, pair->data_fd);
+	(void)signalled(pair->data_fd);
 	ring_reader_init(&pair->reader, pair->ring, pair->ack_fd);
 }
 
@@ -79,14 +88,6 @@ empty(struct ring_reader *reader)
 	size_t len;
 
 	return ring_reader_next(reader, &payload, &len, &end) == RING_EMPTY;
-}
-
-static bool
-signalled(int fd)
-{
-	uint64_t count;
-
-	return read(fd, &count, sizeof(count)) == sizeof(count);
 }
 
 Test(ring, records_come_out_in_order_and_whole)
@@ -190,15 +191,18 @@ Test(ring, a_successor_of_either_side_goes_on)
 	ring_reader_init(&reader, p.ring, p.ack_fd);
 	cr_assert(got(&reader, "b", 1, &out));
 	cr_assert_eq(out, b);
+	/* A position that the ring does not have is not believed. */
+	ring_reader_init(&reader, p.ring, p.ack_fd);
+	ring_reader_resume(&reader, b + 8);
+	cr_assert(got(&reader, "b", 1, &out));
 	/* Or it had, and the database knows. */
 	ring_reader_init(&reader, p.ring, p.ack_fd);
-	cr_assert_not(ring_reader_resume(&reader, b + 8));
-	cr_assert(ring_reader_resume(&reader, b));
+	ring_reader_resume(&reader, b);
 	cr_assert(empty(&reader));
 	cr_assert_eq(ring_writer_tail(&writer), b);
 }
 
-Test(ring, a_lying_writer_harms_only_its_own_records)
+Test(ring, what_is_no_record_is_skipped)
 {
 	static const struct {
 		char name[32];
@@ -206,10 +210,6 @@ Test(ring, a_lying_writer_harms_only_its_own_records)
 		uint32_t bytes;
 		uint32_t check;
 	} cases[] = {
-	    {"head beyond the ring", SIZE + 64, 8, RING_RECORD_CHECK(0)},
-	    {"head before the tail", (uint64_t)-64, 8, RING_RECORD_CHECK(0)},
-	    {"head between words", 13, 1, RING_RECORD_CHECK(0)},
-	    {"head within a header", 4, 0, RING_RECORD_CHECK(0)},
 	    {"record beyond the head", 64, 4000, RING_RECORD_CHECK(0)},
 	    {"length near overflow", 64, UINT32_MAX, RING_RECORD_CHECK(0)},
 	    {"no record", 64, 8, 7},
@@ -232,12 +232,85 @@ Test(ring, a_lying_writer_harms_only_its_own_records)
 		cr_expect(empty(&p.reader), "%s: skipped", cases[i].name);
 		ring_reader_release(&p.reader, end);
 		ring_writer_init(&next, p.ring, p.data_fd);
-		p.reader.next = ring_writer_tail(&next);
-		if (p.reader.next % 8 != 0)
-			ring_reader_init(&p.reader, p.ring, p.ack_fd);
 		cr_expect(put(&next, "well", 4, &end), "%s", cases[i].name);
+		cr_expect(got(&p.reader, "well", 4, &end), "%s", cases[i].name);
 		ring_unmap(&p.ring);
 	}
+}
+
+/*
+ * A position is never taken from a writer: it would end up in the database and
+ * stop the rings of all others.
+ */
+Test(ring, a_head_that_is_no_position_takes_the_ring_out)
+{
+	static const struct {
+		char name[32];
+		uint64_t head;
+		uint64_t tail; /* a writer can write that word too */
+	} cases[] = {
+	    {"beyond the ring", SIZE + 64, 24},
+	    {"before the tail", 16, 24},
+	    {"far before the tail", (uint64_t)-64, 24},
+	    {"between words", 29, 24},
+	    {"beyond bigint", UINT64_C(1) << 63, 24},
+	    {"beyond all, tail too", UINT64_C(1) << 63,
+		(UINT64_C(1) << 63) - 8},
+	    {"a tail between words", 13, 13},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ring_writer next;
+		const uint8_t *payload;
+		struct pair p;
+		uint64_t end;
+		size_t len;
+
+		pair_init(&p);
+		cr_assert(put(&p.writer, "0123456789abcdef", 16, &end));
+		cr_assert(got(&p.reader, "0123456789abcdef", 16, &end));
+		ring_reader_release(&p.reader, end);
+		atomic_store(&p.ring.header->head, cases[i].head);
+		atomic_store(&p.ring.header->tail, cases[i].tail);
+		cr_expect_eq(ring_reader_next(&p.reader, &payload, &len, &end),
+		    RING_BROKEN, "%s", cases[i].name);
+		cr_expect_eq(p.reader.next, 24, "%s", cases[i].name);
+		cr_expect(ring_reader_wait(&p.reader),
+		    "%s: nothing to wake up for", cases[i].name);
+		/* The successor of that writer finds its way. */
+		ring_writer_init(&next, p.ring, p.data_fd);
+		cr_expect(signalled(p.data_fd), "%s", cases[i].name);
+		cr_expect(put(&next, "well", 4, &end), "%s", cases[i].name);
+		cr_expect(got(&p.reader, "well", 4, &end), "%s", cases[i].name);
+		ring_reader_release(&p.reader, end);
+		cr_expect_eq(ring_writer_tail(&next), 40, "%s", cases[i].name);
+		ring_unmap(&p.ring);
+	}
+}
+
+/* Killed between taking the other's wish to be woken and waking it. */
+Test(ring, a_successor_wakes_whom_its_predecessor_left_asleep)
+{
+	struct ring_writer writer;
+	struct ring_reader reader;
+	struct pair p;
+	uint64_t end;
+
+	pair_init(&p);
+	(void)signalled(p.data_fd);
+	cr_assert(ring_reader_wait(&p.reader));
+	atomic_store(&p.ring.header->sleeping, 0);
+	ring_writer_init(&writer, p.ring, p.data_fd);
+	cr_assert(signalled(p.data_fd));
+
+	cr_assert(put(&writer, "a", 1, &end));
+	cr_assert(ring_writer_wait(&writer, 0));
+	atomic_store(&p.ring.header->waiting, 0);
+	ring_reader_init(&reader, p.ring, p.ack_fd);
+	ring_reader_resume(&reader, end);
+	cr_assert(signalled(p.ack_fd));
+	cr_assert_eq(ring_writer_tail(&writer), end);
 }
 
 Test(ring, another_layout_is_refused)
@@ -248,7 +321,7 @@ Test(ring, another_layout_is_refused)
 
 	cr_assert_eq(ring_map(&ring, fd, 2, &err), -1);
 	cr_assert_str_eq(err.text, "the ring holds rows of another version");
-	cr_assert_eq(ring_create(SIZE + 1, 1, &err), -1);
+	cr_assert_eq(ring_create(SIZE + 4096, 1, &err), -1);
 }
 
 /* --- two processes --- */
