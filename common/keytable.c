@@ -54,7 +54,7 @@ struct half {
 	uint32_t used;      /* bytes of header, projects and texts */
 	uint32_t first_key; /* offset of nslots slots of keys */
 	uint32_t nslots;    /* a power of two, or 0 */
-	uint32_t zero;
+	uint32_t nkeyless;  /* projects that need no key */
 };
 
 struct stored_project {
@@ -353,6 +353,20 @@ keytable_find_project(const struct keytable *table, const char *name,
 	return found ? KEYTABLE_FOUND : KEYTABLE_UNKNOWN;
 }
 
+bool
+keytable_has_keyless(const struct keytable *table)
+{
+	struct half head;
+	uint64_t version;
+
+	do {
+		if ((version = look_begin(table)) == 0)
+			return false;
+		memcpy(&head, table_half(table, version), sizeof(head));
+	} while (!look_valid(table, version));
+	return head.nkeyless > 0;
+}
+
 enum keytable_state
 keytable_state(const struct keytable *table, uint64_t *silent_ms)
 {
@@ -406,7 +420,7 @@ building_half(struct keytable *table)
 	return (struct half *)(void *)table_half(table, table->building);
 }
 
-int
+enum keytable_added
 keytable_add_project(struct keytable *table, const uint8_t org_id[UUID_BYTES],
     const uint8_t id[UUID_BYTES], const char *slug, bool require_api_key,
     const char *const *origins, size_t norigins)
@@ -419,16 +433,16 @@ keytable_add_project(struct keytable *table, const uint8_t org_id[UUID_BYTES],
 
 	if (slug_len >= sizeof(((struct project *)NULL)->slug) ||
 	    norigins > UINT16_MAX)
-		return -1;
+		return KEYTABLE_TOO_LONG;
 	bytes = sizeof(stored) + slug_len;
 	for (i = 0; i < norigins; i++) {
 		if ((len = strlen(origins[i])) > UINT16_MAX)
-			return -1;
+			return KEYTABLE_TOO_LONG;
 		bytes += sizeof(length) + len;
 	}
 	bytes = ALIGN8(bytes);
 	if (bytes > table->header->half_bytes - half->used)
-		return -1;
+		return KEYTABLE_FULL;
 	memcpy(stored.org_id, org_id, UUID_BYTES);
 	memcpy(stored.id, id, UUID_BYTES);
 	stored.bytes = (uint32_t)bytes;
@@ -447,7 +461,8 @@ keytable_add_project(struct keytable *table, const uint8_t org_id[UUID_BYTES],
 	}
 	half->used += (uint32_t)bytes;
 	half->nprojects++;
-	return 0;
+	half->nkeyless += !require_api_key;
+	return KEYTABLE_ADDED;
 }
 
 /* The largest power of two of slots that fits behind the projects. */
@@ -490,7 +505,7 @@ project_offset(struct keytable *table, const uint8_t id[UUID_BYTES])
 	return 0;
 }
 
-int
+enum keytable_added
 keytable_add_key(struct keytable *table, const uint8_t hash[APIKEY_HASH],
     const uint8_t project_id[UUID_BYTES], int64_t expires_us)
 {
@@ -502,9 +517,9 @@ keytable_add_key(struct keytable *table, const uint8_t hash[APIKEY_HASH],
 		keys_start(table, half);
 	/* At most three in four taken, so that a search stays short. */
 	if (half->nkeys + 1 > table->capacity / 4 * 3)
-		return -1;
+		return KEYTABLE_FULL;
 	if ((key.project = project_offset(table, project_id)) == 0)
-		return -1;
+		return KEYTABLE_NO_PROJECT;
 	memcpy(key.hash, hash, APIKEY_HASH);
 	keys = (struct stored_key *)(void *)((uint8_t *)half + half->first_key);
 	slot = key_slot(hash, half->nslots);
@@ -512,7 +527,7 @@ keytable_add_key(struct keytable *table, const uint8_t hash[APIKEY_HASH],
 		slot = (slot + 1) & (half->nslots - 1);
 	keys[slot] = key;
 	half->nkeys++;
-	return 0;
+	return KEYTABLE_ADDED;
 }
 
 void

@@ -52,6 +52,14 @@ enum keytable_result {
 	KEYTABLE_EMPTY, /* no snapshot was ever published */
 };
 
+/* Why something could not be added to a snapshot. */
+enum keytable_added {
+	KEYTABLE_ADDED,
+	KEYTABLE_FULL,
+	KEYTABLE_TOO_LONG,   /* the slug, or an origin, or too many of them */
+	KEYTABLE_NO_PROJECT, /* the key's was not added */
+};
+
 int keytable_create(size_t size, struct err *) MUST_CHECK;
 struct keytable *keytable_map(int fd, bool writable, struct err *);
 void keytable_unmap(struct keytable *);
@@ -71,6 +79,9 @@ enum keytable_result keytable_find_project(const struct keytable *,
     const char *name, size_t len, const char *origin, size_t origin_len,
     struct project *);
 
+/* Whether there is any project that needs no key. */
+bool keytable_has_keyless(const struct keytable *);
+
 /* The state the aggregator last told, and for how long it has been silent. */
 enum keytable_state keytable_state(
     const struct keytable *, uint64_t *silent_ms);
@@ -83,18 +94,17 @@ void keytable_beat(struct keytable *);
 
 /* Begins the next snapshot. */
 void keytable_begin(struct keytable *);
-/*
- * Adds a project; origins are its allowed ones, none for any.  Its number is
- * the count of projects added before it.  -1: the table is full.
- */
-int keytable_add_project(struct keytable *, const uint8_t org_id[UUID_BYTES],
-    const uint8_t id[UUID_BYTES], const char *slug, bool require_api_key,
-    const char *const *origins, size_t norigins) MUST_CHECK;
+/* Adds a project; origins are its allowed ones, none for any. */
+enum keytable_added keytable_add_project(struct keytable *,
+    const uint8_t org_id[UUID_BYTES], const uint8_t id[UUID_BYTES],
+    const char *slug, bool require_api_key, const char *const *origins,
+    size_t norigins) MUST_CHECK;
 /*
  * After all projects, best in their order.  expires_us: INT64_MAX for never.
  */
-int keytable_add_key(struct keytable *, const uint8_t hash[APIKEY_HASH],
-    const uint8_t project_id[UUID_BYTES], int64_t expires_us) MUST_CHECK;
+enum keytable_added keytable_add_key(struct keytable *,
+    const uint8_t hash[APIKEY_HASH], const uint8_t project_id[UUID_BYTES],
+    int64_t expires_us) MUST_CHECK;
 void keytable_publish(struct keytable *);
 
 #endif

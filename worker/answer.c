@@ -40,6 +40,8 @@ static const struct status {
     {505, "HTTP Version Not Supported", 0},
 };
 
+static const char close_header[] = "Connection: close\r\n";
+
 static const struct status *
 status_find(int code)
 {
@@ -77,7 +79,7 @@ answer_head(struct buf *buf, const struct answer_context *ctx, int code)
 	if (buf_printf(buf, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status->code,
 		status->reason, date_now()) == -1)
 		return -1;
-	if (!ctx->keep_alive && buf_puts(buf, "Connection: close\r\n") == -1)
+	if (!ctx->keep_alive && buf_puts(buf, close_header) == -1)
 		return -1;
 	if (ctx->keep_alive && ctx->http_10 &&
 	    buf_puts(buf, "Connection: keep-alive\r\n") == -1)
@@ -195,4 +197,21 @@ int
 answer_continue(struct buf *buf)
 {
 	return buf_puts(buf, "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+int
+answer_add_close(struct buf *buf)
+{
+	const size_t add = sizeof(close_header) - 1;
+	char *line_end;
+	size_t at;
+
+	if (buf_reserve(buf, add) == -1 ||
+	    (line_end = memchr(buf->data, '\n', buf->len)) == NULL)
+		return -1;
+	at = (size_t)(line_end - buf->data) + 1;
+	memmove(buf->data + at + add, buf->data + at, buf->len - at);
+	memcpy(buf->data + at, close_header, add);
+	buf->len += add;
+	return 0;
 }

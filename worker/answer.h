@@ -41,4 +41,7 @@ int answer_preflight(struct buf *, const struct answer_context *,
 
 int answer_continue(struct buf *) MUST_CHECK;
 
+/* Adds "Connection: close" to an answer of which nothing was sent. */
+int answer_add_close(struct buf *) MUST_CHECK;
+
 #endif

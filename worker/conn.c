@@ -12,36 +12,27 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <openssl/err.h>
 
 #include "common/log.h"
 #include "common/timestamp.h"
 #include "worker/answer.h"
 #include "worker/request.h"
 
-/* The first input buffer: a head, and most batches whole. */
-#define IN_FIRST 16384
 /* Turns of conn_run() before the others get theirs. */
 #define TURNS_MAX 64
+/* How long a connection may stay idle once its worker is to end. */
+#define DRAIN_IDLE_MS 1000
 
 enum step {
 	STEP_ON,    /* go round again */
 	STEP_READ,  /* until the socket is readable */
 	STEP_WRITE, /* until it is writable */
 	STEP_PARK,  /* until the ring's tail moves or the deadline */
+	STEP_YIELD, /* until the others had their turn */
 	STEP_CLOSE,
-};
-
-enum io {
-	IO_OK,
-	IO_READ,
-	IO_WRITE,
-	IO_EOF,
-	IO_ERROR,
 };
 
 static enum step run_handshake(struct conn *);
@@ -51,6 +42,7 @@ static enum step run_body(struct conn *);
 static enum step run_wait(struct conn *);
 static enum step run_write(struct conn *);
 static enum step run_drain(struct conn *);
+static void conn_run(struct conn *);
 
 static const char too_many[] = "too many requests are being read";
 
@@ -74,6 +66,8 @@ state_timeout(const struct conn *conn)
 {
 	const struct cfg *cfg = conn->worker->cfg;
 
+	if (conn->state == CONN_IDLE && conn->worker->draining)
+		return DRAIN_IDLE_MS;
 	/* Who connects wants to say something now. */
 	if (conn->state == CONN_IDLE && !conn->used)
 		return cfg->header_timeout_ms;
@@ -113,12 +107,13 @@ conn_enter(struct conn *conn, enum conn_state state)
 	uint64_t now = clock_ms();
 
 	conn->state = state;
+	conn->entered_ms = now;
 	conn->deadline_ms = now + state_timeout(conn);
 	if (conn->timer_ms == 0 || conn->timer_ms > conn->deadline_ms)
 		conn_arm_timer(conn, now);
 }
 
-/* The one place that changes the state. */
+/* The one place that changes the state, but for its first. */
 static void
 conn_move(struct conn *conn, enum conn_state state)
 {
@@ -126,13 +121,147 @@ conn_move(struct conn *conn, enum conn_state state)
 	conn_enter(conn, state);
 }
 
+/* --- memory --- */
+
+/* Of the worker's memory for requests and answers. */
+static size_t
+in_charge(size_t cap)
+{
+	return cap > CONN_OWN_BYTES ? cap - CONN_OWN_BYTES : 0;
+}
+
+/*
+ * Whoever shows no key gets no more than half, so that strangers cannot keep
+ * out those who show one.
+ */
+static bool
+memory_is_left(const struct conn *conn, size_t more)
+{
+	const struct worker *worker = conn->worker;
+	size_t most = worker->cfg->body_memory;
+
+	if (!conn->keyed)
+		most /= 2;
+	return more == 0 ||
+	    (worker->body_bytes <= most && more <= most - worker->body_bytes);
+}
+
+static bool
+in_resize(struct conn *conn, size_t cap)
+{
+	struct worker *worker = conn->worker;
+	char *in = realloc(conn->in, cap);
+
+	if (in == NULL)
+		return false;
+	worker->body_bytes -= in_charge(conn->in_cap);
+	worker->body_bytes += in_charge(cap);
+	conn->in = in;
+	conn->in_cap = cap;
+	return true;
+}
+
 static void
 in_free(struct conn *conn)
 {
-	conn->worker->body_bytes -= conn->in_cap;
+	conn->worker->body_bytes -= in_charge(conn->in_cap);
 	free(conn->in);
 	conn->in = NULL;
 	conn->in_at = conn->in_len = conn->in_cap = 0;
+}
+
+/*
+ * Makes room behind what was read; most is what the request at hand can need in
+ * all.  False when the worker's memory is used up.
+ */
+static bool
+in_room(struct conn *conn, size_t most)
+{
+	size_t cap;
+
+	if (conn->in_len < conn->in_cap)
+		return true;
+	if (conn->in_at > 0) {
+		conn->in_len -= conn->in_at;
+		memmove(conn->in, conn->in + conn->in_at, conn->in_len);
+		conn->in_at = 0;
+		return true;
+	}
+	/* By steps: a length that is only announced holds no memory. */
+	cap = conn->in_cap == 0 ? CONN_OWN_BYTES : conn->in_cap * 2;
+	if (cap > most && most > conn->in_cap && most > CONN_OWN_BYTES)
+		cap = most;
+	return memory_is_left(conn, in_charge(cap) - in_charge(conn->in_cap)) &&
+	    in_resize(conn, cap);
+}
+
+static enum wire_result
+in_fill(struct conn *conn, size_t *got)
+{
+	enum wire_result result = wire_read(&conn->wire,
+	    conn->in + conn->in_len, conn->in_cap - conn->in_len, got);
+
+	if (result == WIRE_OK)
+		conn->in_len += *got;
+	return result;
+}
+
+/* The end of the request's bytes; what follows is the next one's. */
+static size_t
+request_end(const struct conn *conn)
+{
+	return conn->in_at + conn->req.head_bytes + conn->body_bytes;
+}
+
+/* The rows are in the ring: a large body is not kept until they are safe. */
+static void
+in_drop_body(struct conn *conn)
+{
+	size_t body = conn->in_at + conn->req.head_bytes;
+	size_t end = request_end(conn);
+
+	if (conn->in_cap <= CONN_OWN_BYTES)
+		return;
+	memmove(conn->in + body, conn->in + end, conn->in_len - end);
+	conn->in_len -= end - body;
+	conn->body_bytes = 0;
+	(void)in_resize(conn,
+	    conn->in_len < CONN_OWN_BYTES ? CONN_OWN_BYTES : conn->in_len);
+}
+
+/* An answer is never refused for its memory, but others wait for it. */
+static void
+out_charge(struct conn *conn)
+{
+	conn->worker->body_bytes -= conn->out_charged;
+	conn->out_charged = conn->out.cap;
+	conn->worker->body_bytes += conn->out_charged;
+}
+
+static void
+out_free(struct conn *conn)
+{
+	buf_free(&conn->out);
+	conn->out_sent = 0;
+	out_charge(conn);
+}
+
+static enum wire_result
+out_flush(struct conn *conn)
+{
+	enum wire_result result;
+	size_t put;
+
+	while (conn->out_sent < conn->out.len) {
+		result =
+		    wire_write(&conn->wire, conn->out.data + conn->out_sent,
+			conn->out.len - conn->out_sent, &put);
+		if (result != WIRE_OK)
+			return result;
+		conn->out_sent += put;
+	}
+	out_free(conn);
+	return WIRE_OK;
 }
 
 static void
@@ -146,10 +275,10 @@ conn_destroy(struct conn *conn)
 	(void)event_del(&conn->on_read);
 	(void)event_del(&conn->on_write);
 	(void)event_del(&conn->on_deadline);
+	(void)event_del(&conn->on_turn);
 	in_free(conn);
-	buf_free(&conn->out);
-	SSL_free(conn->ssl);
-	(void)close(conn->fd);
+	out_free(conn);
+	wire_close(&conn->wire);
 	free(conn);
 	worker->nconns--;
 	if (worker->draining && worker->nconns == 0)
@@ -158,138 +287,25 @@ conn_destroy(struct conn *conn)
 		listener_resume(worker->listener);
 }
 
-/* --- bytes --- */
-
-static enum io
-ssl_outcome(struct conn *conn, int result)
-{
-	switch (SSL_get_error(conn->ssl, result)) {
-	case SSL_ERROR_WANT_READ:
-		return IO_READ;
-	case SSL_ERROR_WANT_WRITE:
-		return IO_WRITE;
-	case SSL_ERROR_ZERO_RETURN:
-		return IO_EOF;
-	default:
-		conn->broken = true;
-		return IO_ERROR;
-	}
-}
-
-static enum io
-errno_outcome(enum io again)
-{
-	return errno == EAGAIN || errno == EINTR ? again : IO_ERROR;
-}
-
-static enum io
-conn_read(struct conn *conn, char *data, size_t size, size_t *got)
-{
-	enum io io;
-	ssize_t n;
-	int rc;
-
-	if (conn->ssl != NULL) {
-		ERR_clear_error();
-		rc = SSL_read_ex(conn->ssl, data, size, got);
-		io = rc == 1 ? IO_OK : ssl_outcome(conn, rc);
-	} else {
-		n = recv(conn->fd, data, size, 0);
-		*got = n > 0 ? (size_t)n : 0;
-		io = n > 0 ? IO_OK : (n == 0 ? IO_EOF : errno_outcome(IO_READ));
-	}
-	if (io == IO_READ)
-		conn->readable = false;
-	return io;
-}
-
-static enum io
-conn_write(struct conn *conn, const char *data, size_t size, size_t *put)
-{
-	ssize_t n;
-	int rc;
-
-	if (conn->ssl != NULL) {
-		ERR_clear_error();
-		rc = SSL_write_ex(conn->ssl, data, size, put);
-		return rc == 1 ? IO_OK : ssl_outcome(conn, rc);
-	}
-	n = send(conn->fd, data, size, MSG_NOSIGNAL);
-	*put = n > 0 ? (size_t)n : 0;
-	return n >= 0 ? IO_OK : errno_outcome(IO_WRITE);
-}
-
 /* What to do when reading or writing did not go on. */
 static enum step
-io_step(enum io io)
+wire_step(enum wire_result result)
 {
-	if (io == IO_READ)
+	switch (result) {
+	case WIRE_OK:
+		return STEP_ON;
+	case WIRE_AGAIN:
+		/* OpenSSL may have worked through hundreds of records. */
+		return STEP_YIELD;
+	case WIRE_READ:
 		return STEP_READ;
-	if (io == IO_WRITE)
+	case WIRE_WRITE:
 		return STEP_WRITE;
+	case WIRE_EOF:
+	case WIRE_ERROR:
+		break;
+	}
 	return STEP_CLOSE;
-}
-
-/*
- * Makes room behind what was read; most is what the request at hand can need in
- * all.  False when the worker's memory for bodies is used up.
- */
-static bool
-in_room(struct conn *conn, size_t most)
-{
-	struct worker *worker = conn->worker;
-	size_t cap;
-	char *in;
-
-	if (conn->in_len < conn->in_cap)
-		return true;
-	if (conn->in_at > 0) {
-		conn->in_len -= conn->in_at;
-		memmove(conn->in, conn->in + conn->in_at, conn->in_len);
-		conn->in_at = 0;
-		return true;
-	}
-	/* By steps: a length that is only announced holds no memory. */
-	cap = conn->in_cap == 0 ? IN_FIRST : conn->in_cap * 4;
-	if (cap > most && most > conn->in_cap)
-		cap = most;
-	if (cap - conn->in_cap >
-		worker->cfg->body_memory - worker->body_bytes ||
-	    (in = realloc(conn->in, cap)) == NULL)
-		return false;
-	worker->body_bytes += cap - conn->in_cap;
-	conn->in = in;
-	conn->in_cap = cap;
-	return true;
-}
-
-static enum io
-in_fill(struct conn *conn, size_t *got)
-{
-	enum io io = conn_read(
-	    conn, conn->in + conn->in_len, conn->in_cap - conn->in_len, got);
-
-	if (io == IO_OK)
-		conn->in_len += *got;
-	return io;
-}
-
-static enum io
-out_flush(struct conn *conn)
-{
-	enum io io;
-	size_t put;
-
-	while (conn->out_sent < conn->out.len) {
-		io = conn_write(conn, conn->out.data + conn->out_sent,
-		    conn->out.len - conn->out_sent, &put);
-		if (io != IO_OK)
-			return io;
-		conn->out_sent += put;
-	}
-	buf_free(&conn->out);
-	conn->out_sent = 0;
-	return IO_OK;
 }
 
 /* --- states --- */
@@ -297,16 +313,11 @@ out_flush(struct conn *conn)
 static enum step
 run_handshake(struct conn *conn)
 {
-	enum io io;
-	int rc;
+	enum wire_result result = wire_handshake(&conn->wire);
 
-	ERR_clear_error();
-	if ((rc = SSL_accept(conn->ssl)) != 1) {
-		io = ssl_outcome(conn, rc);
-		return io_step(io);
-	}
-	conn_move(conn, CONN_IDLE);
-	return STEP_ON;
+	if (result == WIRE_OK)
+		conn_move(conn, CONN_IDLE);
+	return wire_step(result);
 }
 
 static void
@@ -316,6 +327,7 @@ wait_for_ack(struct conn *conn)
 	bool first = TAILQ_EMPTY(&worker->waiting);
 	uint64_t tail;
 
+	in_drop_body(conn);
 	conn_move(conn, CONN_WAIT);
 	TAILQ_INSERT_TAIL(&worker->waiting, conn, waiting);
 	if (!first)
@@ -326,18 +338,23 @@ wait_for_ack(struct conn *conn)
 	    tail < conn->position && !ring_writer_wait(&worker->ring, tail));
 }
 
-/* Its events are safe. */
-static void
+/* The answer may go.  It promised to keep the connection open, if it did. */
+static enum step
 stop_waiting(struct conn *conn)
 {
 	TAILQ_REMOVE(&conn->worker->waiting, conn, waiting);
 	conn_move(conn, CONN_WRITE);
+	if (!conn->worker->draining || conn->close_after)
+		return STEP_ON;
+	conn->close_after = true;
+	return answer_add_close(&conn->out) == 0 ? STEP_ON : STEP_CLOSE;
 }
 
 /* Where request.c's verdict leads. */
 static enum step
 conn_next(struct conn *conn, enum request_next next)
 {
+	out_charge(conn);
 	switch (next) {
 	case REQUEST_BODY:
 		conn_move(conn, CONN_BODY);
@@ -354,13 +371,6 @@ conn_next(struct conn *conn, enum request_next next)
 	return STEP_CLOSE;
 }
 
-/* The end of the request's bytes; what follows is the next one's. */
-static size_t
-request_end(const struct conn *conn)
-{
-	return conn->in_at + conn->req.head_bytes + conn->body_bytes;
-}
-
 static enum step
 conn_refuse(struct conn *conn, int status, const char *detail)
 {
@@ -371,22 +381,20 @@ conn_refuse(struct conn *conn, int status, const char *detail)
 static enum step
 idle_read(struct conn *conn)
 {
+	enum wire_result result;
 	size_t got;
-	enum io io;
 
-	if (!conn->readable &&
-	    (conn->ssl == NULL || !SSL_has_pending(conn->ssl))) {
+	if (wire_is_dry(&conn->wire)) {
 		in_free(conn);
 		return STEP_READ;
 	}
 	conn->in_at = conn->in_len = 0;
-	if (!in_room(conn, IN_FIRST))
+	if (!in_room(conn, CONN_OWN_BYTES))
 		return conn_refuse(conn, 503, too_many);
-	if ((io = in_fill(conn, &got)) == IO_OK)
-		return STEP_ON;
-	if (io == IO_READ)
+	result = in_fill(conn, &got);
+	if (result == WIRE_READ)
 		in_free(conn);
-	return io_step(io);
+	return wire_step(result);
 }
 
 static enum step
@@ -396,6 +404,7 @@ run_idle(struct conn *conn)
 	http_chunks_init(&conn->chunks);
 	conn->body_bytes = 0;
 	conn->body_done = false;
+	conn->keyed = false;
 	if (conn->in_len == conn->in_at)
 		return idle_read(conn);
 	conn_move(conn, CONN_HEAD);
@@ -413,7 +422,6 @@ run_head(struct conn *conn)
 	};
 	struct http_fault fault;
 	size_t got;
-	enum io io;
 
 	switch (http_request_parse(&conn->req, conn->in + conn->in_at,
 	    conn->in_len - conn->in_at, &limits, &fault)) {
@@ -428,8 +436,7 @@ run_head(struct conn *conn)
 	/* One byte beyond the limit makes the parser say so. */
 	if (!in_room(conn, cfg->max_headers + 1))
 		return conn_refuse(conn, 503, too_many);
-	io = in_fill(conn, &got);
-	return io == IO_OK ? STEP_ON : io_step(io);
+	return wire_step(in_fill(conn, &got));
 }
 
 /* Takes the framing off what lies behind the body read so far. */
@@ -467,19 +474,20 @@ request_most(const struct conn *conn)
 {
 	if (!conn->req.chunked)
 		return conn->req.head_bytes + (size_t)conn->req.content_length;
-	return conn->req.head_bytes + conn->worker->cfg->max_body + IN_FIRST;
+	return conn->req.head_bytes + conn->worker->cfg->max_body +
+	    CONN_OWN_BYTES;
 }
 
 static enum step
 run_body(struct conn *conn)
 {
+	enum wire_result result;
 	struct http_fault fault;
 	size_t got;
-	enum io io;
 
 	/* "100 Continue", if anything; the client may be waiting for it. */
-	if (conn->out.len > 0 && (io = out_flush(conn)) != IO_OK)
-		return io_step(io);
+	if (conn->out.len > 0 && (result = out_flush(conn)) != WIRE_OK)
+		return wire_step(result);
 	switch (
 	    conn->req.chunked ? take_chunks(conn, &fault) : take_length(conn)) {
 	case HTTP_DONE:
@@ -492,8 +500,7 @@ run_body(struct conn *conn)
 	}
 	if (!in_room(conn, request_most(conn)))
 		return conn_refuse(conn, 503, too_many);
-	io = in_fill(conn, &got);
-	return io == IO_OK ? STEP_ON : io_step(io);
+	return wire_step(in_fill(conn, &got));
 }
 
 static enum step
@@ -501,8 +508,7 @@ run_wait(struct conn *conn)
 {
 	if (conn->position > ring_writer_tail(&conn->worker->ring))
 		return STEP_PARK;
-	stop_waiting(conn);
-	return STEP_ON;
+	return stop_waiting(conn);
 }
 
 /*
@@ -514,11 +520,7 @@ static enum step
 conn_goodbye(struct conn *conn)
 {
 	in_free(conn);
-	if (conn->ssl != NULL && !conn->broken) {
-		ERR_clear_error();
-		(void)SSL_shutdown(conn->ssl);
-	}
-	(void)shutdown(conn->fd, SHUT_WR);
+	wire_end(&conn->wire);
 	conn_move(conn, CONN_DRAIN);
 	return STEP_ON;
 }
@@ -526,34 +528,35 @@ conn_goodbye(struct conn *conn)
 static enum step
 run_write(struct conn *conn)
 {
-	enum io io;
+	enum wire_result result;
 
-	if ((io = out_flush(conn)) != IO_OK)
-		return io_step(io);
-	if (conn->close_after || conn->worker->draining)
+	if ((result = out_flush(conn)) != WIRE_OK)
+		return wire_step(result);
+	if (conn->close_after)
 		return conn_goodbye(conn);
 	conn->used = true;
 	conn->in_at = request_end(conn);
-	/* The event loop tells if there is more. */
-	conn->readable = false;
 	conn_move(conn, CONN_IDLE);
-	return STEP_ON;
+	/* It can be shed now, if there is no other place for a new one. */
+	if (!conn->worker->draining)
+		listener_resume(conn->worker->listener);
+	/* The event loop tells if there is more to read. */
+	conn->wire.readable = false;
+	/* One request in a turn: who pipelines keeps nobody waiting. */
+	return conn->in_len > conn->in_at ? STEP_YIELD : STEP_ON;
 }
 
-/* Under TLS these are records nobody decrypts any more. */
 static enum step
 run_drain(struct conn *conn)
 {
-	static char dropped[65536];
-	ssize_t n;
+	enum wire_result result;
+	size_t dropped = 0;
 
-	n = recv(conn->fd, dropped, sizeof(dropped), 0);
-	if (n == -1)
-		return io_step(errno_outcome(IO_READ));
-	conn->drained += (size_t)n;
-	if (n == 0 || conn->drained > conn->worker->cfg->drain_size)
+	result = wire_drop(&conn->wire, &dropped);
+	conn->drained += dropped;
+	if (conn->drained > conn->worker->cfg->drain_size)
 		return STEP_CLOSE;
-	return STEP_ON;
+	return wire_step(result);
 }
 
 /* --- events --- */
@@ -562,6 +565,7 @@ run_drain(struct conn *conn)
 static void
 conn_run(struct conn *conn)
 {
+	const struct timeval at_once = {0, 0};
 	int turns;
 
 	for (turns = 0; turns < TURNS_MAX; turns++) {
@@ -581,9 +585,16 @@ conn_run(struct conn *conn)
 		case STEP_CLOSE:
 			conn_destroy(conn);
 			return;
+		case STEP_YIELD:
+			turns = TURNS_MAX;
+			break;
 		}
 	}
-	event_active(&conn->on_read, EV_READ, 0);
+	/*
+	 * Not event_active(): libevent runs what is active until nothing is,
+	 * and never looks at the other sockets meanwhile.
+	 */
+	(void)event_add(&conn->on_turn, &at_once);
 }
 
 /*
@@ -597,7 +608,7 @@ on_read(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	conn->readable = true;
+	conn->wire.readable = true;
 	if (conn->state == CONN_WAIT ||
 	    (conn->state == CONN_WRITE &&
 		event_pending(&conn->on_write, EV_WRITE, NULL))) {
@@ -608,11 +619,48 @@ on_read(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *conn = arg;
+
+	(void)fd;
+	(void)what;
+	conn->wire.readable = true;
+	conn_run(conn);
+}
+
+static void
 on_write(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	conn_run(arg);
+}
+
+/*
+ * Too late, unless the ring says otherwise.  Whoever waits behind it must not
+ * depend on a wake-up that this one had asked for.
+ */
+static void
+expire_waiting(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+	enum step step;
+
+	if (conn->position > ring_writer_tail(&worker->ring)) {
+		TAILQ_REMOVE(&worker->waiting, conn, waiting);
+		conn_move(conn, CONN_WRITE);
+		step = request_not_safe(conn) == REQUEST_ANSWER ? STEP_ON
+								: STEP_CLOSE;
+		out_charge(conn);
+	} else {
+		step = stop_waiting(conn);
+	}
+	if (step == STEP_CLOSE)
+		conn_destroy(conn);
+	else
+		conn_run(conn);
+	conn_acknowledge(worker);
 }
 
 /* What a client learns whose time is up; nothing if it said nothing. */
@@ -634,9 +682,8 @@ conn_expire(struct conn *conn)
 		    conn_refuse(conn, 408, "the body did not arrive in time");
 		break;
 	case CONN_WAIT:
-		TAILQ_REMOVE(&conn->worker->waiting, conn, waiting);
-		step = conn_next(conn, request_not_safe(conn));
-		break;
+		expire_waiting(conn);
+		return;
 	case CONN_HANDSHAKE:
 	case CONN_WRITE:
 	case CONN_DRAIN:
@@ -665,32 +712,55 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	conn_expire(conn);
 }
 
+/*
+ * Makes place for a new connection at the cost of one that says nothing: the
+ * one idle longest, else the oldest that has not finished its handshake.  False
+ * when all are busy.
+ */
+static bool
+conn_shed(struct worker *worker)
+{
+	struct conn *conn, *idle = NULL, *mute = NULL;
+
+	TAILQ_FOREACH (conn, &worker->conns, entry) {
+		if (conn->state == CONN_IDLE &&
+		    (idle == NULL || conn->entered_ms < idle->entered_ms))
+			idle = conn;
+		else if (conn->state == CONN_HANDSHAKE && mute == NULL)
+			mute = conn;
+	}
+	if ((conn = idle != NULL ? idle : mute) == NULL)
+		return false;
+	wire_end(&conn->wire);
+	conn_destroy(conn);
+	return true;
+}
+
 void
 conn_start(struct worker *worker, int fd, bool tls)
 {
 	struct conn *conn;
 
 	if ((conn = calloc(1, sizeof(*conn))) == NULL ||
-	    (tls && (conn->ssl = SSL_new(worker->tls)) == NULL) ||
-	    (tls && SSL_set_fd(conn->ssl, fd) != 1)) {
-		if (conn != NULL)
-			SSL_free(conn->ssl);
+	    wire_open(&conn->wire, fd, tls ? worker->tls : NULL) == -1) {
 		free(conn);
 		(void)close(fd);
 		return;
 	}
 	conn->worker = worker;
-	conn->fd = fd;
 	(void)event_assign(&conn->on_read, worker->base, fd,
 	    EV_READ | EV_PERSIST, on_read, conn);
 	(void)event_assign(
 	    &conn->on_write, worker->base, fd, EV_WRITE, on_write, conn);
 	(void)evtimer_assign(
 	    &conn->on_deadline, worker->base, on_deadline, conn);
+	(void)evtimer_assign(&conn->on_turn, worker->base, on_turn, conn);
+	/* This one is over the limit; the next ones wait in the kernel. */
+	if (worker->nconns >= worker->cfg->worker_connections &&
+	    !conn_shed(worker))
+		listener_pause(worker->listener);
 	TAILQ_INSERT_TAIL(&worker->conns, conn, entry);
 	worker->nconns++;
-	if (worker->nconns >= worker->cfg->worker_connections)
-		listener_pause(worker->listener);
 	conn_enter(conn, tls ? CONN_HANDSHAKE : CONN_IDLE);
 	conn_run(conn);
 }
@@ -698,14 +768,11 @@ conn_start(struct worker *worker, int fd, bool tls)
 void
 conn_drain_all(struct worker *worker)
 {
-	struct conn *conn, *next;
+	struct conn *conn;
 
-	for (conn = TAILQ_FIRST(&worker->conns); conn != NULL; conn = next) {
-		next = TAILQ_NEXT(conn, entry);
-		if (conn->state != CONN_IDLE)
-			continue;
-		(void)conn_goodbye(conn);
-		conn_run(conn);
+	TAILQ_FOREACH (conn, &worker->conns, entry) {
+		if (conn->state == CONN_IDLE)
+			conn_enter(conn, CONN_IDLE);
 	}
 }
 
@@ -718,10 +785,8 @@ conn_acknowledge(struct worker *worker)
 	do {
 		tail = ring_writer_tail(&worker->ring);
 		while ((conn = TAILQ_FIRST(&worker->waiting)) != NULL &&
-		    conn->position <= tail) {
-			stop_waiting(conn);
-			conn_run(conn);
-		}
+		    conn->position <= tail)
+			conn_run(conn); /* which finds that out itself */
 	} while (!TAILQ_EMPTY(&worker->waiting) &&
 	    !ring_writer_wait(&worker->ring, tail));
 }

@@ -4,8 +4,9 @@
  *
  * Runs in   worker
  * Owns      descriptor, TLS state and buffers, until it destroys itself
- * Promises  in every state but CLOSED a deadline runs; memory is bounded by
- *           worker_connections, body_memory and the size of an answer
+ * Promises  in every state a deadline runs; memory is bounded: CONN_OWN_BYTES
+ *           of input for each of worker_connections, and body_memory for all
+ *           that goes beyond, input and answers alike
  * Blocking  never
  *
  *                 accepted
@@ -42,6 +43,7 @@
 
 #include "worker/http_chunks.h"
 #include "worker/http_request.h"
+#include "worker/wire.h"
 #include "worker/worker.h"
 
 /* STATE(id, deadline) - deadline is a directive's member of struct cfg */
@@ -61,20 +63,25 @@ enum conn_state {
 	CONN_STATE_COUNT
 };
 
+/*
+ * What a connection may always have: a head, and most batches whole.  So
+ * /health is answered, and heads are read, when all other memory is used up.
+ */
+#define CONN_OWN_BYTES 16384
+
 struct conn {
 	struct worker *worker;
-	TAILQ_ENTRY(conn) entry;   /* of worker->conns */
+	TAILQ_ENTRY(conn) entry;   /* of worker->conns, oldest first */
 	TAILQ_ENTRY(conn) waiting; /* of worker->waiting, in WAIT alone */
-	int fd;
-	SSL *ssl; /* NULL: plain */
+	struct wire wire;
 	enum conn_state state;
-	bool readable; /* the socket may hold bytes that were not read */
-	bool used;     /* has answered a request before */
-	bool broken;   /* TLS failed: say no goodbye */
+	bool used; /* has answered a request before */
 	struct event on_read;
 	struct event on_write;
 	struct event on_deadline;
+	struct event on_turn; /* its next, after it yielded */
 	bool read_armed;
+	uint64_t entered_ms; /* its state */
 	uint64_t deadline_ms;
 	uint64_t timer_ms; /* when on_deadline fires; 0: not armed */
 
@@ -96,6 +103,7 @@ struct conn {
 	/* Output. */
 	struct buf out;
 	size_t out_sent;
+	size_t out_charged; /* of worker->body_bytes */
 	bool close_after;
 	size_t drained;
 };
@@ -103,7 +111,10 @@ struct conn {
 /* Takes over the descriptor; closes it on any failure. */
 void conn_start(struct worker *, int fd, bool tls);
 
-/* Ends idle connections; all others end after the answer at hand. */
+/*
+ * Every connection ends with its next answer, or after a second without a
+ * request: an answer that promised to keep it open may just have been sent.
+ */
 void conn_drain_all(struct worker *);
 
 /* Answers whoever waited for a position the ring's tail has reached. */

@@ -2,10 +2,12 @@
 /*
  * listener.c - takes connections from inherited sockets
  *
- * The sockets are shared by all workers.  libevent's own epoll set cannot be
- * told EPOLLEXCLUSIVE, so they lie in a set of their own that can, and that set
- * is one readable descriptor to libevent.  A few connections are taken at each
- * wake-up, so that a burst spreads over the workers.
+ * The sockets are shared by all workers.  A new connection wakes all that are
+ * idle, and one of them gets it: EPOLLEXCLUSIVE works only in the set that is
+ * waited on, which is libevent's and cannot be told (measured: in a set of
+ * their own that lies in libevent's, all are woken just the same).  With a
+ * worker per core and connections that stay, that costs little.  A few are
+ * taken at each wake-up, so that a burst spreads over the workers.
  */
 #include "worker/listener.h"
 
@@ -14,7 +16,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,10 +24,22 @@
 #define ACCEPTS_PER_WAKE 4
 /* How long to leave the queue alone when the system is out of descriptors. */
 #define REST_USEC 100000
+/*
+ * What the kernel may hold of answers that a client does not read; more would
+ * be the system's memory, and write_timeout would never begin.
+ */
+#define SEND_BUFFER 131072
+
+struct source {
+	struct listener *listener;
+	struct event *event;
+	int fd;
+	bool tls;
+};
 
 struct listener {
-	int epoll_fd;
-	struct event *ready;
+	struct source *sources;
+	size_t n;
 	struct event *rest;
 	bool paused;
 	bool resting;
@@ -37,10 +50,15 @@ struct listener {
 static void
 listener_watch(struct listener *listener)
 {
-	if (listener->paused || listener->resting)
-		(void)event_del(listener->ready);
-	else
-		(void)event_add(listener->ready, NULL);
+	bool watch = !listener->paused && !listener->resting;
+	size_t i;
+
+	for (i = 0; i < listener->n; i++) {
+		if (watch)
+			(void)event_add(listener->sources[i].event, NULL);
+		else
+			(void)event_del(listener->sources[i].event);
+	}
 }
 
 static void
@@ -54,16 +72,18 @@ listener_rested(evutil_socket_t fd, short what, void *arg)
 	listener_watch(listener);
 }
 
+/* Tries again later: spinning would take the processor from the others. */
 static void
-listener_out_of_files(struct listener *listener)
+listener_rest(struct listener *listener)
 {
 	static struct log_throttle throttle;
 	const struct timeval rest = {0, REST_USEC};
+	const char *reason = strerror(errno);
 	uint64_t dropped;
 
 	if (log_throttled(&throttle, &dropped))
 		log_warn("could not accept a connection: %s withheld=%llu",
-		    strerror(errno), (unsigned long long)dropped);
+		    reason, (unsigned long long)dropped);
 	listener->resting = true;
 	(void)event_add(listener->rest, &rest);
 	listener_watch(listener);
@@ -71,76 +91,91 @@ listener_out_of_files(struct listener *listener)
 
 /* Takes one connection; false when there is none, or none can be had now. */
 static bool
-listener_take(struct listener *listener, const struct worker_listener *from)
+source_take(const struct source *source)
 {
 	const int on = 1;
 	int fd;
 
-	fd = accept4(from->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd == -1) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-		    errno == ENOMEM)
-			listener_out_of_files(listener);
-		/* Everything else is about that one connection. */
+	fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd != -1) {
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		source->listener->accept(
+		    source->listener->arg, fd, source->tls);
+		return true;
+	}
+	switch (errno) {
+	case EAGAIN:
+	case EINTR:
+	case ECONNABORTED:
+	case EPERM: /* a firewall's word */
+	case EPROTO:
+		/* Nothing there, or it is about that one connection. */
+		return false;
+	default:
+		/* No descriptors, no memory, or the socket was shut down. */
+		listener_rest(source->listener);
 		return false;
 	}
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	listener->accept(listener->arg, fd, from->tls);
-	return true;
 }
 
 static void
-listener_ready(evutil_socket_t fd, short what, void *arg)
+source_ready(evutil_socket_t fd, short what, void *arg)
 {
-	struct listener *listener = arg;
-	struct epoll_event events[8];
-	int i, n, taken;
+	const struct source *source = arg;
+	int taken;
 
 	(void)fd;
 	(void)what;
-	n = epoll_wait(listener->epoll_fd, events, 8, 0);
-	for (i = 0; i < n; i++) {
-		for (taken = 0; taken < ACCEPTS_PER_WAKE; taken++) {
-			if (listener->paused || listener->resting ||
-			    !listener_take(listener, events[i].data.ptr))
-				break;
-		}
+	for (taken = 0; taken < ACCEPTS_PER_WAKE; taken++) {
+		if (source->listener->paused || source->listener->resting ||
+		    !source_take(source))
+			break;
 	}
 }
 
+static int
+source_open(struct source *source, struct listener *listener,
+    struct event_base *base, const struct listen_socket *from)
+{
+	const int bytes = SEND_BUFFER;
+
+	source->listener = listener;
+	source->fd = from->fd;
+	source->tls = from->tls;
+	/* Connections inherit it. */
+	(void)setsockopt(
+	    from->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	source->event = event_new(
+	    base, from->fd, EV_READ | EV_PERSIST, source_ready, source);
+	return source->event == NULL ? -1 : 0;
+}
+
 struct listener *
-listener_create(struct event_base *base, const struct worker_listener *sockets,
+listener_create(struct event_base *base, const struct listen_socket *sockets,
     size_t n, listener_accept accept, void *arg, struct err *err)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE};
 	struct listener *listener;
 	size_t i;
 
-	if ((listener = calloc(1, sizeof(*listener))) == NULL) {
-		(void)err_set(err, "out of memory");
-		return NULL;
-	}
+	if ((listener = calloc(1, sizeof(*listener))) == NULL ||
+	    (listener->sources = calloc(n, sizeof(*listener->sources))) == NULL)
+		goto out;
 	listener->accept = accept;
 	listener->arg = arg;
-	if ((listener->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
-		goto out;
 	for (i = 0; i < n; i++) {
-		event.data.ptr = (void *)(uintptr_t)&sockets[i];
-		if (epoll_ctl(listener->epoll_fd, EPOLL_CTL_ADD, sockets[i].fd,
-			&event) == -1)
+		listener->n++;
+		if (source_open(&listener->sources[i], listener, base,
+			&sockets[i]) == -1)
 			goto out;
 	}
-	listener->ready = event_new(base, listener->epoll_fd,
-	    EV_READ | EV_PERSIST, listener_ready, listener);
-	listener->rest = evtimer_new(base, listener_rested, listener);
-	if (listener->ready == NULL || listener->rest == NULL)
+	if ((listener->rest = evtimer_new(base, listener_rested, listener)) ==
+	    NULL)
 		goto out;
 	listener_watch(listener);
 	return listener;
 
 out:
-	(void)err_set(
-	    err, "could not watch the listening sockets: %s", strerror(errno));
+	(void)err_set(err, "could not watch the listening sockets");
 	listener_destroy(listener);
 	return NULL;
 }
@@ -148,14 +183,17 @@ out:
 void
 listener_destroy(struct listener *listener)
 {
+	size_t i;
+
 	if (listener == NULL)
 		return;
-	if (listener->ready != NULL)
-		event_free(listener->ready);
+	for (i = 0; i < listener->n; i++) {
+		if (listener->sources[i].event != NULL)
+			event_free(listener->sources[i].event);
+	}
 	if (listener->rest != NULL)
 		event_free(listener->rest);
-	if (listener->epoll_fd != -1)
-		(void)close(listener->epoll_fd);
+	free(listener->sources);
 	free(listener);
 }
 

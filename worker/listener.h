@@ -3,9 +3,8 @@
  * listener.h - takes connections from the sockets that the master bound
  *
  * Runs in   worker
- * Owns      an epoll set of its own; the sockets stay the master's
- * Promises  each new connection wakes one worker, not all; no spinning when
- *           descriptors run out
+ * Owns      its events; the sockets stay the master's
+ * Promises  no spinning when descriptors run out
  */
 #ifndef PGD_WORKER_LISTENER_H
 #define PGD_WORKER_LISTENER_H
@@ -16,7 +15,7 @@
 #include <event2/event.h>
 
 #include "common/err.h"
-#include "worker/worker_main.h"
+#include "common/listen_socket.h"
 
 struct listener;
 
@@ -24,7 +23,7 @@ struct listener;
 typedef void (*listener_accept)(void *arg, int fd, bool tls);
 
 struct listener *listener_create(struct event_base *,
-    const struct worker_listener *, size_t n, listener_accept, void *arg,
+    const struct listen_socket *, size_t n, listener_accept, void *arg,
     struct err *);
 void listener_destroy(struct listener *);
 

@@ -8,6 +8,7 @@
  */
 #include "worker/request.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -34,6 +35,9 @@ static const struct resource {
     {"/health", GET_OR_HEAD, "GET, HEAD, OPTIONS", health},
     {"/ready", GET_OR_HEAD, "GET, HEAD, OPTIONS", ready},
 };
+
+static const char key_needed[] = "an API key is needed: send X-PG-API-Key or "
+				 "Authorization: Bearer";
 
 static const char *
 request_data(const struct conn *conn)
@@ -76,11 +80,26 @@ request_built(int result)
 	return result == 0 ? REQUEST_ANSWER : REQUEST_FAILED;
 }
 
+/* A client's author does not know our configuration. */
+static const char *
+request_detail(struct conn *conn, int status, const char *detail)
+{
+	struct worker *worker = conn->worker;
+	char *text = worker->reply.fault;
+
+	if (status != 413)
+		return detail;
+	(void)snprintf(text, sizeof(worker->reply.fault),
+	    "the body is longer than %zu bytes", worker->cfg->max_body);
+	return text;
+}
+
 static enum request_next
 request_problem(struct conn *conn, int status, const char *detail)
 {
 	struct answer_context ctx = request_context(conn, true);
 
+	detail = request_detail(conn, status, detail);
 	return request_built(answer_problem(&conn->out, &ctx, status, detail));
 }
 
@@ -89,6 +108,7 @@ request_refuse(struct conn *conn, int status, const char *detail)
 {
 	struct answer_context ctx = request_context(conn, false);
 
+	detail = request_detail(conn, status, detail);
 	return request_built(answer_problem(&conn->out, &ctx, status, detail));
 }
 
@@ -126,6 +146,9 @@ request_head(struct conn *conn)
 	const struct resource *resource;
 	size_t i;
 
+	if (conn->req.method == HTTP_OPTIONS && path->len == 1 &&
+	    request_data(conn)[path->at] == '*')
+		return request_preflight(conn);
 	/* CONNECT names an authority, not a resource. */
 	if (conn->req.method == HTTP_OTHER &&
 	    (path->len == 0 || request_data(conn)[path->at] != '/'))
@@ -292,7 +315,7 @@ events_head_fault(const struct conn *conn, const char **detail)
 	}
 	if (!req->chunked &&
 	    req->content_length > conn->worker->cfg->max_body) {
-		*detail = "the body is longer than max_body";
+		*detail = "the body is too long";
 		return 413;
 	}
 	return 0;
@@ -322,13 +345,16 @@ events_head(struct conn *conn)
 	const char *detail = NULL;
 	int status;
 
-	conn->keyed = false;
 	switch (auth_check(conn->worker->keys, &conn->req, request_data(conn),
 	    &conn->project, &detail)) {
 	case AUTH_OK:
 		conn->keyed = true;
 		break;
 	case AUTH_NONE:
+		/* No event could say otherwise, once the keys are known. */
+		if (!keytable_has_keyless(conn->worker->keys) &&
+		    not_ready(conn->worker) == NULL)
+			return request_problem(conn, 401, key_needed);
 		break;
 	case AUTH_REFUSED:
 		return request_problem(conn, 401, detail);
@@ -400,9 +426,7 @@ request_body(struct conn *conn)
 	case DECODE_BAD:
 		return request_problem(conn, 400, reply->fault);
 	case DECODE_UNAUTHORIZED:
-		return request_problem(conn, 401,
-		    "an API key is needed: send X-PG-API-Key or "
-		    "Authorization: Bearer");
+		return request_problem(conn, 401, key_needed);
 	case DECODE_FORBIDDEN:
 		return request_problem(
 		    conn, 403, "the project does not allow this origin");

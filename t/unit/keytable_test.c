@@ -89,7 +89,7 @@ Test(keytable, a_key_leads_to_its_project)
 	cr_assert_eq(
 	    keytable_add_key(writer, bytes_of(12), bytes_of(2), now - 1), 0);
 	cr_assert_eq(keytable_add_key(writer, bytes_of(13), bytes_of(3), now),
-	    -1, "no such project");
+	    KEYTABLE_NO_PROJECT, "no such project");
 	keytable_publish(writer);
 
 	cr_assert_eq(find(reader, 11, &p), KEYTABLE_FOUND);
@@ -152,6 +152,7 @@ Test(keytable, a_project_by_uuid_or_by_the_slug_of_one_without_keys)
 			 "open", false, NULL, 0),
 	    0);
 	keytable_publish(writer);
+	cr_assert(keytable_has_keyless(reader));
 	cr_assert_eq(keytable_find_project(reader, "open", 4, NULL, 0, &p),
 	    KEYTABLE_FOUND);
 	cr_assert_eq(memcmp(p.id, bytes_of(2), UUID_BYTES), 0);
@@ -189,8 +190,12 @@ Test(keytable, a_full_table_says_so_and_leaves_the_old_one)
 	     n++)
 		;
 	cr_assert_gt(n, 500);
+	cr_assert_eq(
+	    keytable_add_key(writer, bytes_of(n), bytes_of(1), INT64_MAX),
+	    KEYTABLE_FULL);
 	/* Never published: given up, or killed. */
 	cr_assert_eq(find(reader, 1, &p), KEYTABLE_FOUND);
+	cr_assert_not(keytable_has_keyless(reader));
 	cr_assert_eq(find(reader, n - 1, &p), KEYTABLE_UNKNOWN);
 	/* The next one begins afresh. */
 	keytable_begin(writer);
@@ -237,9 +242,9 @@ publish_for_ever(struct keytable *writer)
 		(void)snprintf(slug, sizeof(slug), "slug-%u", n);
 		keytable_begin(writer);
 		if (keytable_add_project(writer, bytes_of(n), bytes_of(n), slug,
-			true, NULL, 0) == -1 ||
-		    keytable_add_key(
-			writer, bytes_of(7), bytes_of(n), INT64_MAX) == -1)
+			true, NULL, 0) != KEYTABLE_ADDED ||
+		    keytable_add_key(writer, bytes_of(7), bytes_of(n),
+			INT64_MAX) != KEYTABLE_ADDED)
 			_exit(1);
 		keytable_publish(writer);
 	}
