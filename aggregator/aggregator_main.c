@@ -13,7 +13,6 @@
  */
 #include "aggregator/aggregator_main.h"
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,7 +30,7 @@
 #include "common/log.h"
 #include "common/proc.h"
 
-#define BEAT_MS 500
+#define BEAT_US 500000
 
 struct aggregator {
 	const struct aggregator_boot *boot;
@@ -237,7 +236,7 @@ aggregator_connections(struct aggregator *aggregator, struct err *err)
 static int
 aggregator_events(struct aggregator *aggregator, struct err *err)
 {
-	const struct timeval beat = {0, BEAT_MS * 1000};
+	const struct timeval beat = {0, BEAT_US};
 	struct event_base *base = aggregator->base;
 
 	aggregator->master = event_new(base, aggregator->boot->control_fd,
@@ -322,22 +321,6 @@ close_others(const struct aggregator_boot *boot)
 	free(keep);
 }
 
-/* The master is told by ^C and the like, and tells us over the channel. */
-static void
-ignore_signals(void)
-{
-	static const int signals[] = {
-	    SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE};
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
-	sigset_t none;
-	size_t i;
-
-	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		(void)sigaction(signals[i], &ignore, NULL);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static _Noreturn void
 give_up(const struct err *err, enum exitcode code)
 {
@@ -350,27 +333,28 @@ aggregator_main(const struct aggregator_boot *boot)
 {
 	struct aggregator aggregator = {.boot = boot};
 	struct err err;
+	int code;
 
-	/* 1. title and prefix */
+	/* Steps as in proc.h; 1 and 2 were boot.c's. */
+	/* 3: name */
 	proc_enter(PROC_AGGREGATOR, -1);
-	/* 2. configuration: the master has sliced it */
-	log_set_level((enum log_level)boot->cfg->log_level);
-	/* 3. descriptors of others */
+	/* 4: descriptors of others */
 	close_others(boot);
-	/* 4. limits: two connections and the rings fit any; no signals */
-	ignore_signals();
-	/* 5. the secret, which only root may be able to read */
+	/* 5: limits; two connections and the rings fit any */
+	/* 6: the one secret, while root can still read it */
 	aggregator.info = conninfo_create(
 	    boot->cfg->pg_conninfo, boot->cfg->pg_password_file, &err);
 	if (aggregator.info == NULL)
 		give_up(&err, EXIT_CONFIG);
-	/* 6. privileges, and the directory */
-	if (proc_drop(boot->cfg->aggregator_user, boot->master, &err) == -1)
-		give_up(&err, EXIT_CONFIG);
-	/* 7. an event base of our own, and all that hangs on it */
+	/* 7: no way back */
+	code = proc_drop(boot->cfg->aggregator_user, boot->master, &err);
+	if (code != 0)
+		give_up(&err, (enum exitcode)code);
+	/* 8 and 9: memory, an event base of our own, what hangs on it */
 	if (aggregator_init(&aggregator, &err) == -1)
 		give_up(&err, EXIT_INTERNAL);
 
+	/* 10: the loop */
 	aggregator.code = EXIT_INTERNAL;
 	(void)event_base_dispatch(aggregator.base);
 	aggregator_fini(&aggregator);

@@ -19,7 +19,7 @@ struct aggregator_boot {
 	const struct shm *shm;
 	pid_t master;
 	int control_fd;
-	int log_fd; /* datagram socket to the master; already in use by log.c */
+	int log_fd; /* SOCK_SEQPACKET, to the master; already in use by log.c */
 };
 
 _Noreturn void aggregator_main(const struct aggregator_boot *);

@@ -30,7 +30,7 @@ leaf_truncate(struct batch_leaf *leaf, size_t rows)
 		    sizeof(size_t));
 }
 
-static struct batch_leaf *
+static int
 leaf_new(struct batch *batch, int64_t month)
 {
 	struct batch_leaf *leaves, *leaf;
@@ -39,7 +39,7 @@ leaf_new(struct batch *batch, int64_t month)
 	if (batch->nleaves == batch->leaves_cap) {
 		leaves = realloc(batch->leaves, cap * sizeof(*leaves));
 		if (leaves == NULL)
-			return NULL;
+			return -1;
 		memset(leaves + batch->leaves_cap, 0,
 		    (cap - batch->leaves_cap) * sizeof(*leaves));
 		batch->leaves = leaves;
@@ -48,7 +48,7 @@ leaf_new(struct batch *batch, int64_t month)
 	leaf = &batch->leaves[batch->nleaves++];
 	leaf->month = month;
 	leaf_truncate(leaf, 0);
-	return leaf;
+	return 0;
 }
 
 static int64_t
@@ -59,22 +59,20 @@ month_of(int64_t us)
 	return timestamp_month_start(us, NULL);
 }
 
-/* Almost always the leaf of the row before. */
-static struct batch_leaf *
-leaf_of(struct batch *batch, int64_t us)
+/* Almost always the leaf of the row before; nleaves when there is none. */
+static size_t
+leaf_find(const struct batch *batch, int64_t month)
 {
-	int64_t month = month_of(us);
 	size_t i;
 
 	if (batch->last < batch->nleaves &&
 	    batch->leaves[batch->last].month == month)
-		return &batch->leaves[batch->last];
+		return batch->last;
 	for (i = 0; i < batch->nleaves; i++) {
 		if (batch->leaves[i].month == month)
 			break;
 	}
-	batch->last = i;
-	return i < batch->nleaves ? &batch->leaves[i] : leaf_new(batch, month);
+	return i;
 }
 
 static int
@@ -116,18 +114,27 @@ row_take(const struct buf *record, size_t *at, const uint8_t **tuple,
 static int
 batch_add_rows(struct batch *batch, bool *whole)
 {
-	struct batch_leaf *leaf;
+	const size_t most = batch->nleaves + BATCH_MONTHS_MAX;
 	const uint8_t *tuple;
 	size_t at = 0, bytes;
-	int64_t us;
+	int64_t month, us;
 
 	while (at < batch->record.len) {
 		if (!row_take(&batch->record, &at, &tuple, &bytes, &us)) {
 			*whole = false;
 			break;
 		}
-		if ((leaf = leaf_of(batch, us)) == NULL ||
-		    leaf_append(leaf, tuple, bytes) == -1)
+		month = month_of(us);
+		batch->last = leaf_find(batch, month);
+		if (batch->last == most) {
+			*whole = false;
+			break;
+		}
+		if (batch->last == batch->nleaves &&
+		    leaf_new(batch, month) == -1)
+			return -1;
+		if (leaf_append(&batch->leaves[batch->last], tuple, bytes) ==
+		    -1)
 			return -1;
 		batch->rows++;
 		batch->bytes += bytes;

@@ -6,7 +6,8 @@
  * Owns      copies of all rows, until batch_clear(); memory is kept for the
  *           next batch
  * Promises  believes nothing of what a worker wrote: a record is copied first,
- *           then the copy is checked
+ *           then the copy is checked.  A record adds BATCH_MONTHS_MAX months
+ *           at most, so that no row costs more than the next
  * Failure   -1 when there is no memory; the batch is then what it was before
  * Tests     t/unit/batch_test.c
  */
@@ -21,6 +22,12 @@
 
 /* The month of rows that belong to none that PostgreSQL knows. */
 #define BATCH_NO_MONTH INT64_MIN
+
+/*
+ * New months that a record may bring: more than honest rows are of, which are
+ * the ten years of max_event_age and some.  A batch that has as many is full.
+ */
+#define BATCH_MONTHS_MAX 130
 
 struct batch_leaf {
 	int64_t month; /* its first microsecond, or BATCH_NO_MONTH */
@@ -46,7 +53,8 @@ struct batch {
 
 /*
  * Adds the rows of a ring record.  *whole becomes false when it ended in
- * something that is no row: what came before is in the batch, the rest is lost.
+ * something that is no row, or in a month too many: what came before is in the
+ * batch, the rest is lost.
  */
 int batch_add(struct batch *, const uint8_t *payload, size_t bytes,
     bool *whole) MUST_CHECK;

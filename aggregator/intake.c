@@ -8,6 +8,7 @@
 #include "aggregator/intake.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct intake {
 
 	struct ring_reader *readers;
 	uint64_t *ends;
+	uint64_t *marks; /* by slot: where intake_hurry() found its end */
 	unsigned slots;
 	unsigned mapped; /* readers that hold a mapping */
 	unsigned turn;   /* the slot to take from next */
@@ -46,8 +48,9 @@ struct intake {
 	bool starved; /* of memory */
 	uint64_t begun_ms;
 
-	uint64_t malformed; /* records */
+	uint64_t malformed; /* records, since the log was told */
 	struct log_throttle throttle;
+	struct log_throttle broken_throttle;
 };
 
 /* ---- taking records ------------------------------------------------------ */
@@ -58,9 +61,22 @@ tell_malformed(struct intake *in, unsigned slot, const char *what)
 	uint64_t withheld;
 
 	in->malformed++;
-	if (log_throttled(&in->throttle, &withheld))
-		log_error("%s from a worker, skipped; slot=%u total=%llu", what,
-		    slot, (unsigned long long)in->malformed);
+	if (!log_throttled(&in->throttle, &withheld))
+		return;
+	log_error("%s from a worker, skipped; slot=%u count=%" PRIu64, what,
+	    slot, in->malformed);
+	in->malformed = 0;
+}
+
+static void
+tell_broken(struct intake *in, unsigned slot)
+{
+	uint64_t withheld;
+
+	if (log_throttled(&in->broken_throttle, &withheld))
+		log_error("ring of a worker is broken, left out until the "
+			  "worker is replaced; slot=%u",
+		    slot);
 }
 
 static void
@@ -72,7 +88,7 @@ batch_took(struct intake *in, unsigned slot, uint64_t end)
 	in->begun = true;
 }
 
-/* Takes one record.  False: the ring is empty, or there is no memory. */
+/* Takes one record.  False: there is none to be had, or no memory for it. */
 static bool
 intake_take(struct intake *in, unsigned slot)
 {
@@ -85,8 +101,11 @@ intake_take(struct intake *in, unsigned slot)
 	switch (ring_reader_next(reader, &payload, &bytes, &end)) {
 	case RING_EMPTY:
 		return false;
+	case RING_BROKEN:
+		tell_broken(in, slot);
+		return false;
 	case RING_CORRUPT:
-		tell_malformed(in, slot, "broken ring");
+		tell_malformed(in, slot, "malformed record");
 		batch_took(in, slot, end);
 		return true;
 	case RING_RECORD:
@@ -107,7 +126,8 @@ static bool
 intake_is_full(const struct intake *in)
 {
 	return in->batch.rows >= in->batch_rows ||
-	    in->batch.bytes >= in->batch_bytes;
+	    in->batch.bytes >= in->batch_bytes ||
+	    in->batch.nleaves >= BATCH_MONTHS_MAX;
 }
 
 /* A record from each ring in turn, until all are empty or the batch is full. */
@@ -238,21 +258,33 @@ intake_release(struct intake *in)
 void
 intake_resume(struct intake *in, const uint64_t *stored)
 {
-	struct ring_reader *reader;
 	unsigned i;
 
-	for (i = 0; i < in->slots; i++) {
-		reader = &in->readers[i];
-		if (!ring_reader_resume(reader, stored[i]))
-			ring_reader_init(reader, reader->ring, reader->ack_fd);
-	}
+	for (i = 0; i < in->slots; i++)
+		ring_reader_resume(&in->readers[i], stored[i]);
 	intake_begin(in);
 }
 
 void
 intake_hurry(struct intake *in)
 {
+	unsigned i;
+
 	in->batch_delay_ms = 0;
+	for (i = 0; i < in->slots; i++)
+		in->marks[i] = ring_reader_end(&in->readers[i]);
+}
+
+bool
+intake_is_past(const struct intake *in)
+{
+	unsigned i;
+
+	for (i = 0; i < in->slots; i++) {
+		if (in->readers[i].released < in->marks[i])
+			return false;
+	}
+	return true;
 }
 
 /* ---- life ---------------------------------------------------------------- */
@@ -265,7 +297,8 @@ intake_map(struct intake *in, const struct shm *shm, struct err *err)
 
 	in->readers = calloc(shm->slots, sizeof(*in->readers));
 	in->ends = calloc(shm->slots, sizeof(*in->ends));
-	if (in->readers == NULL || in->ends == NULL)
+	in->marks = calloc(shm->slots, sizeof(*in->marks));
+	if (in->readers == NULL || in->ends == NULL || in->marks == NULL)
 		return err_set(err, "out of memory");
 	in->slots = shm->slots;
 	for (i = 0; i < shm->slots; i++) {
@@ -331,5 +364,6 @@ intake_destroy(struct intake *in)
 	batch_free(&in->batch);
 	free(in->readers);
 	free(in->ends);
+	free(in->marks);
 	free(in);
 }

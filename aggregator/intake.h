@@ -8,12 +8,14 @@
  *           released, so a batch can be dropped and gathered again
  * Requires  one batch at a time
  * Failure   a worker's malformed bytes are counted, told to the log at most
- *           once per interval, and skipped; without memory the batch ends early
+ *           once per interval, and skipped; a ring whose head is no position is
+ *           left out.  Without memory the batch ends early
  * Blocking  never; wake() says that intake_collect() is worth another call
  */
 #ifndef PGD_AGGREGATOR_INTAKE_H
 #define PGD_AGGREGATOR_INTAKE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <event2/event.h>
@@ -49,7 +51,12 @@ void intake_release(struct intake *);
  */
 void intake_resume(struct intake *, const uint64_t *stored);
 
-/* From now on a batch does not wait for more. */
+/*
+ * From now on a batch does not wait for more, and what the rings hold at this
+ * moment is remembered.
+ */
 void intake_hurry(struct intake *);
+/* After intake_hurry(): all that was remembered has been released. */
+bool intake_is_past(const struct intake *);
 
 #endif

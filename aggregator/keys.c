@@ -16,18 +16,20 @@
 #include "common/uuid.h"
 
 /*
- * One statement is one snapshot.  Projects before keys, which name them.  Keys
- * that have expired go along, so that a worker can say so; should the table be
- * too small, the youngest are left out.
+ * One statement is one snapshot.  Projects before keys, which name them; both
+ * in the order of the projects, so that a key's is found at once.  Should the
+ * table be too small, keys and the youngest projects are left out.  Keys that
+ * have expired go along, so that a worker can say so.
  */
 static const char keys_sql[] =
     "SELECT 0, org_id, id, slug::text, require_api_key, allowed_origins,"
     " NULL::bytea, NULL::timestamptz, created_at FROM public.projects"
     " UNION ALL "
-    "SELECT 1, org_id, project_id, NULL, NULL, NULL,"
-    " key_sha256, expires_at, created_at FROM public.api_keys"
-    " WHERE revoked_at IS NULL"
-    " ORDER BY 1, 9";
+    "SELECT 1, p.org_id, p.id, p.slug::text, NULL, NULL,"
+    " k.key_sha256, k.expires_at, p.created_at FROM public.api_keys k"
+    " JOIN public.projects p ON (p.org_id, p.id) = (k.org_id, k.project_id)"
+    " WHERE k.revoked_at IS NULL"
+    " ORDER BY 1, 9, 3";
 
 enum {
 	KIND,
@@ -40,15 +42,34 @@ enum {
 	EXPIRES
 };
 
+/* Why a project or a key is not published. */
+enum left_out {
+	LEFT_NOTHING,
+	LEFT_FULL,
+	LEFT_TOO_LONG,
+	LEFT_NO_PROJECT,
+	LEFT_ODD,
+	LEFT_NO_MEMORY,
+	LEFT_COUNT
+};
+
+static const char *const left_reasons[LEFT_COUNT] = {
+    [LEFT_FULL] = "key_table_size is too small",
+    [LEFT_TOO_LONG] = "slug or allowed_origins too long",
+    [LEFT_NO_PROJECT] = "keys of a project that is left out itself",
+    [LEFT_ODD] = "allowed_origins is no list",
+    [LEFT_NO_MEMORY] = "out of memory",
+};
+
 struct keys {
 	struct pg *pg;
 	struct keytable *table;
 	void (*published)(void *arg);
 	void *arg;
 	bool connected;
-	bool busy;  /* reading */
-	bool stale; /* and to be read again */
-	bool told_full;
+	bool busy;            /* reading */
+	bool stale;           /* and to be read again */
+	int told[LEFT_COUNT]; /* how many, when the log was told last */
 	struct pg_request request;
 };
 
@@ -85,7 +106,7 @@ array_elements(const char *data, size_t len, uint32_t n, char **strings)
 		if (!take32(&data, &len, &bytes) || bytes > len)
 			break;
 		if ((strings[i] = strndup(data, bytes)) == NULL)
-			break;
+			return KEYS_NO_MEMORY;
 		data += bytes;
 		len -= bytes;
 	}
@@ -96,6 +117,7 @@ int
 keys_parse_array(const char *data, size_t len, char ***strings)
 {
 	uint32_t dimensions, has_null, type, n, lower;
+	int ret;
 
 	*strings = NULL;
 	if (!take32(&data, &len, &dimensions) ||
@@ -107,12 +129,12 @@ keys_parse_array(const char *data, size_t len, char ***strings)
 	    !take32(&data, &len, &lower) || n > len / sizeof(n))
 		return -1;
 	if ((*strings = calloc(n + 1, sizeof(**strings))) == NULL)
-		return -1;
-	if (array_elements(data, len, n, *strings) == 0)
+		return KEYS_NO_MEMORY;
+	if ((ret = array_elements(data, len, n, *strings)) == 0)
 		return (int)n;
 	keys_free_strings(*strings, (int)n);
 	*strings = NULL;
-	return -1;
+	return ret;
 }
 
 /* ---- publishing ---------------------------------------------------------- */
@@ -123,26 +145,43 @@ bytes_of(const PGresult *result, int row, int column)
 	return (const uint8_t *)PQgetvalue(result, row, column);
 }
 
-static int
+static enum left_out
+reason_of(enum keytable_added added)
+{
+	switch (added) {
+	case KEYTABLE_ADDED:
+		break;
+	case KEYTABLE_FULL:
+		return LEFT_FULL;
+	case KEYTABLE_TOO_LONG:
+		return LEFT_TOO_LONG;
+	case KEYTABLE_NO_PROJECT:
+		return LEFT_NO_PROJECT;
+	}
+	return LEFT_NOTHING;
+}
+
+static enum left_out
 add_project(struct keys *keys, const PGresult *result, int row)
 {
+	enum keytable_added added;
 	char **origins;
-	int n, ret;
+	int n;
 
 	n = keys_parse_array(PQgetvalue(result, row, ORIGINS),
 	    (size_t)PQgetlength(result, row, ORIGINS), &origins);
 	/* Any origin would be too many: such a project is left out. */
-	if (n == -1)
-		return -1;
-	ret = keytable_add_project(keys->table, bytes_of(result, row, ORG_ID),
+	if (n < 0)
+		return n == KEYS_NO_MEMORY ? LEFT_NO_MEMORY : LEFT_ODD;
+	added = keytable_add_project(keys->table, bytes_of(result, row, ORG_ID),
 	    bytes_of(result, row, PROJECT_ID), PQgetvalue(result, row, SLUG),
 	    PQgetvalue(result, row, REQUIRE)[0] != 0,
 	    (const char *const *)origins, (size_t)n);
 	keys_free_strings(origins, n);
-	return ret;
+	return reason_of(added);
 }
 
-static int
+static enum left_out
 add_key(struct keys *keys, const PGresult *result, int row)
 {
 	int64_t expires_us = INT64_MAX;
@@ -152,30 +191,48 @@ add_key(struct keys *keys, const PGresult *result, int row)
 		    sizeof(expires_us));
 		expires_us = (int64_t)be64toh((uint64_t)expires_us);
 	}
-	return keytable_add_key(keys->table, bytes_of(result, row, HASH),
-	    bytes_of(result, row, PROJECT_ID), expires_us);
+	return reason_of(
+	    keytable_add_key(keys->table, bytes_of(result, row, HASH),
+		bytes_of(result, row, PROJECT_ID), expires_us));
+}
+
+/* Once per reason, and again when it concerns more or fewer. */
+static void
+tell_left_out(
+    struct keys *keys, const PGresult *result, const int *count, const int *row)
+{
+	int reason;
+
+	for (reason = LEFT_NOTHING + 1; reason < LEFT_COUNT; reason++) {
+		if (count[reason] > 0 && count[reason] != keys->told[reason])
+			log_error("%d projects or keys are unknown to the "
+				  "workers: %s; first=\"%s\"",
+			    count[reason], left_reasons[reason],
+			    PQgetvalue(result, row[reason], SLUG));
+		keys->told[reason] = count[reason];
+	}
 }
 
 static void
 publish(struct keys *keys, const PGresult *result)
 {
-	int i, left_out = 0, n = PQntuples(result);
+	int count[LEFT_COUNT] = {0}, first[LEFT_COUNT] = {0};
+	int i, n = PQntuples(result);
+	enum left_out reason;
 	uint32_t kind;
 
 	keytable_begin(keys->table);
 	for (i = 0; i < n; i++) {
 		memcpy(&kind, bytes_of(result, i, KIND), sizeof(kind));
-		if ((kind == 0 ? add_project(keys, result, i)
-			       : add_key(keys, result, i)) == -1)
-			left_out++;
+		reason = kind == 0 ? add_project(keys, result, i)
+				   : add_key(keys, result, i);
+		if (count[reason]++ == 0)
+			first[reason] = i;
 	}
 	keytable_publish(keys->table);
-	log_debug("published %d projects and keys", n - left_out);
-	if (left_out > 0 && !keys->told_full)
-		log_error("key_table_size is too small: %d of %d projects and "
-			  "keys are unknown to the workers",
-		    left_out, n);
-	keys->told_full = left_out > 0;
+	log_debug(
+	    "published %d projects and keys of %d", count[LEFT_NOTHING], n);
+	tell_left_out(keys, result, count, first);
 	keys->published(keys->arg);
 }
 

@@ -35,9 +35,10 @@ void keys_notified(struct keys *);
 
 /*
  * Takes a text[] in binary format apart into strings, each allocated; their
- * number, or -1 when it is malformed or there is no memory.  *strings is freed
+ * number, or -1 when it is malformed, or KEYS_NO_MEMORY.  *strings is freed
  * with keys_free_strings().
  */
+#define KEYS_NO_MEMORY (-2)
 int keys_parse_array(const char *data, size_t len, char ***strings) MUST_CHECK;
 void keys_free_strings(char **strings, int n);
 

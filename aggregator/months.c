@@ -15,11 +15,24 @@
 #include "common/log.h"
 #include "common/timestamp.h"
 
-/* More than create_month() lets be in use at once. */
-#define MONTHS_MAX 256
+/*
+ * More than create_month() lets be in use and batches of a broken worker can
+ * ask for at once.
+ */
+#define MONTHS_MAX 512
+
+/* From one attempt to make a month to the next. */
+#define PAUSE_FIRST_MS 250
+#define PAUSE_MAX_MS 30000
+
+/* An attempt holds up whatever else the control connection is for: keys. */
+#define MAKE_SQL                                                               \
+	"SET LOCAL lock_timeout = '1s'; SELECT "                               \
+	"public.create_month('%04d-%02d-01')"
 
 enum entry_state {
 	ENTRY_WANTED,
+	ENTRY_STUCK, /* wanted, but nobody waits for it */
 	ENTRY_THERE,
 	ENTRY_REFUSED,
 };
@@ -27,6 +40,8 @@ enum entry_state {
 struct entry {
 	int64_t month;
 	enum entry_state state;
+	uint64_t pause_ms; /* 0: no attempt has failed */
+	uint64_t retry_ms; /* clock_ms() of the next one */
 };
 
 struct months {
@@ -40,8 +55,7 @@ struct months {
 	size_t n;
 	struct pg_request request;
 	int64_t making;
-	char day[16]; /* of the month being made, "2026-11-01" */
-	const char *values[1];
+	char sql[sizeof(MAKE_SQL)];
 };
 
 static void months_run(struct months *);
@@ -79,6 +93,7 @@ entry_set(struct months *months, int64_t month, enum entry_state state)
 		entry->month = month;
 	}
 	entry->state = state;
+	entry->pause_ms = entry->retry_ms = 0;
 }
 
 static void
@@ -94,32 +109,42 @@ entries_drop(struct months *months, enum entry_state state)
 	}
 }
 
+/* The others, and the keys, must not have to wait for this one. */
 static void
-months_failed(struct months *months, const struct pg_fault *fault)
+entry_put_off(struct entry *entry, const struct pg_fault *fault)
 {
-	struct err err;
+	char name[MONTH_NAME];
 
-	(void)err_set(
-	    &err, "could not care for partitions: %s", fault->err.text);
-	pg_drop(months->pg, err.text);
+	month_name(entry->month, name);
+	if (entry->pause_ms == 0)
+		log_warn("could not make partition \"%s\" yet: %s; "
+			 "sqlstate=%s",
+		    name, fault->err.text, fault->sqlstate);
+	entry->pause_ms =
+	    entry->pause_ms == 0 ? PAUSE_FIRST_MS : entry->pause_ms * 2;
+	if (entry->pause_ms > PAUSE_MAX_MS)
+		entry->pause_ms = PAUSE_MAX_MS;
+	entry->retry_ms = clock_ms() + entry->pause_ms;
 }
 
 static void
 on_made(void *arg, const PGresult *result, const struct pg_fault *fault)
 {
 	struct months *months = arg;
+	struct entry *entry;
+	char name[MONTH_NAME];
 
 	(void)result;
 	months->busy = false;
-	if (fault != NULL && !fault->is_data) {
-		months_failed(months, fault);
-		return;
+	if (fault == NULL) {
+		month_name(months->making, name);
+		log_info("partition \"%s\" is there", name);
+		entry_set(months, months->making, ENTRY_THERE);
+	} else if (fault->is_data) {
+		entry_set(months, months->making, ENTRY_REFUSED);
+	} else if ((entry = entry_find(months, months->making)) != NULL) {
+		entry_put_off(entry, fault);
 	}
-	if (fault == NULL)
-		log_info("partition for events of the month from %s is there",
-		    months->day);
-	entry_set(months, months->making,
-	    fault == NULL ? ENTRY_THERE : ENTRY_REFUSED);
 	months_run(months);
 	months->changed(months->arg);
 }
@@ -132,13 +157,10 @@ month_make(struct months *months, int64_t month)
 
 	timestamp_month(month, &year, &number);
 	(void)snprintf(
-	    months->day, sizeof(months->day), "%04d-%02d-01", year, number);
+	    months->sql, sizeof(months->sql), MAKE_SQL, year, number);
 	months->making = month;
-	months->values[0] = months->day;
 	*request = (struct pg_request){
-	    .sql = "SELECT public.create_month($1)",
-	    .nparams = 1,
-	    .values = months->values,
+	    .sql = months->sql,
 	    .done = on_made,
 	    .arg = months,
 	};
@@ -150,12 +172,15 @@ static void
 on_listed(void *arg, const PGresult *result, const struct pg_fault *fault)
 {
 	struct months *months = arg;
+	struct err err;
 	int64_t month;
 	int i;
 
 	months->busy = false;
 	if (fault != NULL) {
-		months_failed(months, fault);
+		(void)err_set(
+		    &err, "could not list partitions: %s", fault->err.text);
+		pg_drop(months->pg, err.text);
 		return;
 	}
 	entries_drop(months, ENTRY_THERE);
@@ -194,10 +219,18 @@ months_list(struct months *months)
 	pg_submit(months->pg, &months->request);
 }
 
+static bool
+entry_is_due(const struct entry *entry, uint64_t now_ms)
+{
+	return (entry->state == ENTRY_WANTED || entry->state == ENTRY_STUCK) &&
+	    entry->retry_ms <= now_ms;
+}
+
 /* What is to be done next, if anything. */
 static void
 months_run(struct months *months)
 {
+	uint64_t now_ms = clock_ms();
 	size_t i;
 
 	if (!months->connected || months->busy)
@@ -207,7 +240,7 @@ months_run(struct months *months)
 		return;
 	}
 	for (i = 0; i < months->n; i++) {
-		if (months->entries[i].state == ENTRY_WANTED) {
+		if (entry_is_due(&months->entries[i], now_ms)) {
 			month_make(months, months->entries[i].month);
 			return;
 		}
@@ -248,11 +281,26 @@ months_lost(struct months *months)
 	months->busy = false;
 }
 
+/*
+ * What create_month() would refuse is not asked for, so that a broken worker
+ * cannot fill the list: less than half of it lies within these bounds.
+ */
+static bool
+month_is_possible(int64_t month)
+{
+	const int64_t day_us = INT64_C(86400) * 1000000;
+	int64_t now = timestamp_now();
+
+	return month > now - 11 * 366 * day_us && month < now + 62 * day_us;
+}
+
 enum month_state
 months_state(const struct months *months, int64_t month)
 {
 	size_t i;
 
+	if (!month_is_possible(month))
+		return MONTH_REFUSED;
 	for (i = 0; i < months->n; i++) {
 		if (months->entries[i].month != month)
 			continue;
@@ -261,6 +309,8 @@ months_state(const struct months *months, int64_t month)
 			return MONTH_THERE;
 		case ENTRY_REFUSED:
 			return MONTH_REFUSED;
+		case ENTRY_STUCK:
+			return MONTH_STUCK;
 		case ENTRY_WANTED:
 			break;
 		}
@@ -275,6 +325,15 @@ months_want(struct months *months, int64_t month)
 	if (entry_find(months, month) == NULL)
 		entry_set(months, month, ENTRY_WANTED);
 	months_run(months);
+}
+
+void
+months_give_up(struct months *months, int64_t month)
+{
+	struct entry *entry = entry_find(months, month);
+
+	if (entry != NULL && entry->state == ENTRY_WANTED)
+		entry->state = ENTRY_STUCK;
 }
 
 void

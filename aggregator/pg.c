@@ -100,8 +100,8 @@ struct pg {
 	bool settled;
 	char told[256]; /* the reason last logged */
 
-	struct pg_request settings;      /* the first of a connection */
-	STAILQ_HEAD(, pg_request) queue; /* the first is in flight */
+	struct pg_request settings;              /* the first of a connection */
+	STAILQ_HEAD(pg_queue, pg_request) queue; /* the first is in flight */
 	/* Of the request in flight: the last result, or the first fault. */
 	PGresult *result;
 	struct pg_fault fault;

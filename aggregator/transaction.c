@@ -14,6 +14,7 @@
 #include "aggregator/dead_letter.h"
 #include "common/event_fields.h"
 #include "common/log.h"
+#include "common/ring_layout.h"
 #include "common/timestamp.h"
 
 /* Halving n rows needs log2(n) + 1 places; n is less than 2^64. */
@@ -42,7 +43,8 @@ struct transaction {
 	size_t nranges;
 	struct pg_fault refusal; /* of the range on top */
 
-	size_t dead; /* rows that became dead letters */
+	size_t dead;     /* rows of this batch that became dead letters */
+	uint64_t untold; /* of all batches since the log was told */
 	struct dead_letter letter;
 	struct buf sql;
 	struct pg_request request;
@@ -78,7 +80,10 @@ positions_parse(const char *text, uint64_t *positions, unsigned slots)
 			return -1;
 		if (text[1] < '0' || text[1] > '9')
 			return -1;
+		/* Too many digits become the largest number there is. */
 		positions[i] = strtoull(text + 1, &end, 10);
+		if (positions[i] >= RING_POSITION_MAX)
+			return -1;
 		text = end;
 	}
 	return strcmp(text, slots == 0 ? "{}" : "}") == 0 ? 0 : -1;
@@ -123,11 +128,13 @@ tell_dead(struct transaction *tx)
 {
 	uint64_t withheld;
 
+	tx->untold += tx->dead;
 	if (tx->dead == 0 || !log_throttled(&tx->throttle, &withheld))
 		return;
-	log_warn("%zu events refused by PostgreSQL became dead letters: %s; "
-		 "sqlstate=%s",
-	    tx->dead, tx->refusal.err.text, tx->refusal.sqlstate);
+	log_warn("%" PRIu64 " events became dead letters, the last because: "
+		 "%s; sqlstate=%s",
+	    tx->untold, tx->refusal.err.text, tx->refusal.sqlstate);
+	tx->untold = 0;
 }
 
 /* A transaction that had failed answers COMMIT with ROLLBACK. */
@@ -324,29 +331,29 @@ on_savepoint(void *arg, const PGresult *result, const struct pg_fault *fault)
 		copy(tx);
 }
 
-static bool
-month_is_refused(const struct transaction *tx, int64_t month)
-{
-	return month == BATCH_NO_MONTH ||
-	    months_state(tx->months, month) == MONTH_REFUSED;
-}
-
 static void
-refuse_month(struct transaction *tx)
+refuse(struct transaction *tx, const char *sqlstate, const char *why)
 {
 	(void)snprintf(
-	    tx->refusal.sqlstate, sizeof(tx->refusal.sqlstate), "22008");
-	(void)err_set(
-	    &tx->refusal.err, "timestamp is in no month that can be stored");
+	    tx->refusal.sqlstate, sizeof(tx->refusal.sqlstate), "%s", sqlstate);
+	(void)err_set(&tx->refusal.err, "%s", why);
 	bury(tx);
+}
+
+/* The batch came here with every month known: what is not there cannot be. */
+static enum month_state
+leaf_month(const struct transaction *tx)
+{
+	int64_t month = tx->batch->leaves[tx->leaf].month;
+
+	return month == BATCH_NO_MONTH ? MONTH_REFUSED
+				       : months_state(tx->months, month);
 }
 
 /* The range on top; when there is none, the next leaf; then the end. */
 static void
 store_next(struct transaction *tx)
 {
-	const struct batch_leaf *leaf;
-
 	if (tx->nranges == 0) {
 		if (++tx->leaf == tx->batch->nleaves) {
 			commit(tx);
@@ -355,13 +362,23 @@ store_next(struct transaction *tx)
 		tx->ranges[tx->nranges++] =
 		    (struct range){0, tx->batch->leaves[tx->leaf].rows};
 	}
-	leaf = &tx->batch->leaves[tx->leaf];
-	if (month_is_refused(tx, leaf->month))
-		refuse_month(tx);
-	else if (tx->isolating)
-		submit(tx, "SAVEPOINT rows", on_savepoint);
-	else
-		copy(tx);
+	switch (leaf_month(tx)) {
+	case MONTH_REFUSED:
+		refuse(
+		    tx, "22008", "timestamp is in no month that can be stored");
+		break;
+	case MONTH_STUCK:
+	case MONTH_UNKNOWN:
+		refuse(tx, "55P03",
+		    "the partition of its month could not be made in time");
+		break;
+	case MONTH_THERE:
+		if (tx->isolating)
+			submit(tx, "SAVEPOINT rows", on_savepoint);
+		else
+			copy(tx);
+		break;
+	}
 }
 
 /* ---- 1. BEGIN and the lock ----------------------------------------------- */

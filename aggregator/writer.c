@@ -20,7 +20,14 @@
 #include "aggregator/schema.h"
 #include "aggregator/transaction.h"
 #include "common/log.h"
+#include "common/timestamp.h"
 #include "common/uuid.h"
+
+/*
+ * For partitions to be made.  Several attempts to lock events; less than a
+ * client waits for its answer.
+ */
+#define MONTHS_DEADLINE_S 5
 
 #define WRITER_STATES(X)                                                       \
 	X(WRITER_AWAY)                                                         \
@@ -56,6 +63,7 @@ struct writer {
 	struct months *months;
 	struct intake *intake;
 	struct transaction *transaction;
+	struct event *deadline; /* of WRITER_MONTHS */
 	struct writer_handler handler;
 
 	enum writer_state state;
@@ -73,15 +81,21 @@ struct writer {
 
 static void writer_step(struct writer *);
 
-/* The one place that assigns the state.  Deadlines are the connection's. */
+/* The one place that assigns the state.  Other deadlines: the connection's. */
 static void
 writer_move(struct writer *writer, enum writer_state state)
 {
+	const struct timeval tv = {MONTHS_DEADLINE_S, 0};
+
 	assert(
 	    state == WRITER_AWAY || state_moves[writer->state] & 1u << state);
 	log_debug(
 	    "writer: %s to %s", state_names[writer->state], state_names[state]);
 	writer->state = state;
+	if (state != WRITER_MONTHS)
+		(void)event_del(writer->deadline);
+	else if (event_add(writer->deadline, &tv) == -1)
+		log_error("could not set a timer for partitions");
 }
 
 /* ---- writing ------------------------------------------------------------- */
@@ -105,7 +119,10 @@ on_committed(void *arg)
 	intake_release(writer->intake);
 	writer_prosper(writer);
 	writer_move(writer, WRITER_IDLE);
-	writer_step(writer);
+	if (writer->draining && intake_is_past(writer->intake))
+		writer->handler.drained(writer->handler.arg);
+	else
+		writer_step(writer);
 }
 
 static void
@@ -164,6 +181,32 @@ writer_step(struct writer *writer)
 	}
 	if (writer->state == WRITER_MONTHS && months_are_known(writer))
 		writer_write(writer);
+}
+
+/*
+ * One event of a month that cannot be made must not cost the others.  But when
+ * it is the present month, nearly all events are of it, and a client that is
+ * told to try again is better off than one whose events are dead letters.
+ */
+static void
+on_months_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct writer *writer = arg;
+	const struct batch *batch = intake_batch(writer->intake);
+	int64_t present = timestamp_month_start(timestamp_now(), NULL);
+	size_t i;
+
+	(void)fd;
+	(void)what;
+	for (i = 0; i < batch->nleaves; i++) {
+		if (batch->leaves[i].month != present)
+			months_give_up(writer->months, batch->leaves[i].month);
+	}
+	if (months_are_known(writer))
+		writer_write(writer);
+	else
+		writer->handler.told(
+		    writer->handler.arg, KEYTABLE_DATABASE_AWAY);
 }
 
 static void
@@ -373,6 +416,9 @@ writer_create(struct event_base *base, const struct cfg *cfg,
 		goto out;
 	if (writer_name(writer, cfg, shm, err) == -1)
 		goto out;
+	writer->deadline = evtimer_new(base, on_months_deadline, writer);
+	if (writer->deadline == NULL)
+		goto out;
 	writer->pg = pg_create(base, "data connection", info,
 	    cfg->pg_connect_timeout_ms, cfg->pg_retry_max_ms, &events);
 	if (writer->pg == NULL)
@@ -396,6 +442,8 @@ writer_destroy(struct writer *writer)
 {
 	if (writer == NULL)
 		return;
+	if (writer->deadline != NULL)
+		event_free(writer->deadline);
 	pg_destroy(writer->pg);
 	transaction_destroy(writer->transaction);
 	intake_destroy(writer->intake);
@@ -416,7 +464,7 @@ writer_drain(struct writer *writer)
 {
 	writer->draining = true;
 	intake_hurry(writer->intake);
-	if (writer->state == WRITER_AWAY)
+	if (writer->state == WRITER_AWAY || intake_is_past(writer->intake))
 		writer->handler.drained(writer->handler.arg);
 	else
 		writer_step(writer);

@@ -7,7 +7,7 @@
  *                                                     |   ^
  *                                       a batch is due|   | nothing due
  *                                                     v   |
- *                      months known  WRITER_MONTHS <--+   |
+ *           months known, or given up  WRITER_MONTHS <+   |
  *                             +---------+                 |
  *                             v                           |
  *                       WRITER_WRITING -------------------+ committed
@@ -17,7 +17,9 @@
  * WRITER_AWAY     no connection
  * WRITER_FITTING  connected; the table is compared, progress is read
  * WRITER_IDLE     a batch may be written
- * WRITER_MONTHS   a batch waits for its partitions
+ * WRITER_MONTHS   a batch waits for its partitions, but not long: rows of a
+ *                 month that cannot be made become dead letters.  For the
+ *                 present month it waits, and told() says so
  * WRITER_WRITING  a batch's transaction is under way
  *
  * Runs in   aggregator
@@ -42,7 +44,7 @@
 struct writer_handler {
 	/* KEYTABLE_READY, KEYTABLE_DATABASE_AWAY or _UNFIT. */
 	void (*told)(void *arg, enum keytable_state);
-	/* After writer_drain(): all is stored that can be. */
+	/* After writer_drain(): what was there is stored, or cannot be. */
 	void (*drained)(void *arg);
 	void *arg;
 };
@@ -57,7 +59,10 @@ void writer_destroy(struct writer *);
 void writer_start(struct writer *);
 /* The months have changed. */
 void writer_months_changed(struct writer *);
-/* Stores what the rings hold, if the database is there, then says so. */
+/*
+ * Stores what the rings hold at this moment, if the database is there, then
+ * says so.  What comes later is for a successor.
+ */
 void writer_drain(struct writer *);
 
 #endif

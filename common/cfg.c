@@ -136,3 +136,9 @@ cfg_differs(const struct cfg *a, const struct cfg *b, enum proc proc)
 		return true;
 	return false;
 }
+
+bool
+cfg_uses_tls(const struct cfg *cfg)
+{
+	return cfg->listen.n > 0;
+}

@@ -25,8 +25,7 @@ struct cfg_list {
 	size_t n;
 };
 
-/* FLAG COUNT BYTES MSEC TEXT PATH LIST WORD, as members. */
-#define CFG_C_FLAG bool
+/* COUNT BYTES MSEC TEXT PATH LIST WORD, as members. */
 #define CFG_C_COUNT uint32_t
 #define CFG_C_BYTES size_t
 #define CFG_C_MSEC uint64_t
@@ -74,5 +73,10 @@ int cfg_keep_restart(
     struct cfg *new, const struct cfg *old, struct err *) MUST_CHECK;
 /* True when something that proc may see differs. */
 bool cfg_differs(const struct cfg *, const struct cfg *, enum proc);
+/*
+ * True when certificate and key are needed.  Rules, check and worker all ask
+ * here, so that none demands what another does without.
+ */
+bool cfg_uses_tls(const struct cfg *);
 
 #endif

@@ -86,15 +86,16 @@ static size_t
 name_distance(const char *a, const char *b)
 {
 	size_t row[64], i, j, diagonal, above;
+	size_t len = strlen(b);
 
-	if (strlen(a) >= 64 || strlen(b) >= 64)
+	if (strlen(a) >= 64 || len >= 64)
 		return 64;
-	for (j = 0; j <= strlen(b); j++)
+	for (j = 0; j <= len; j++)
 		row[j] = j;
 	for (i = 1; a[i - 1] != '\0'; i++) {
 		diagonal = row[0];
 		row[0] = i;
-		for (j = 1; b[j - 1] != '\0'; j++) {
+		for (j = 1; j <= len; j++) {
 			above = row[j];
 			row[j] = diagonal + (a[i - 1] != b[j - 1]);
 			if (row[j] > above + 1)
@@ -104,7 +105,7 @@ name_distance(const char *a, const char *b)
 			diagonal = above;
 		}
 	}
-	return row[strlen(b)];
+	return row[len];
 }
 
 static const char *

@@ -36,8 +36,6 @@ static const char *
 type_word(enum cfg_type type)
 {
 	switch (type) {
-	case CFG_TYPE_FLAG:
-		return "on | off";
 	case CFG_TYPE_COUNT:
 		return "number";
 	case CFG_TYPE_BYTES:
@@ -120,8 +118,6 @@ mdoc_range(const struct cfg_directive *d, FILE *out)
 		return;
 	case CFG_TYPE_WORD:
 		mdoc_words(d->words, out);
-		return;
-	case CFG_TYPE_FLAG:
 		return;
 	}
 }

@@ -26,7 +26,7 @@ rule_some_listener(const struct cfg *cfg, struct err *err)
 static int
 rule_certificate(const struct cfg *cfg, struct err *err)
 {
-	if (cfg->listen.n == 0)
+	if (!cfg_uses_tls(cfg))
 		return 0;
 	if (cfg->tls_certificate[0] == '\0')
 		return err_set(err, "\"listen\" needs \"tls_certificate\"");
@@ -58,7 +58,8 @@ rule_ring_size(const struct cfg *cfg, struct err *err)
 {
 	const size_t mega = 1u << 20;
 	char have[CFG_NUMBER_TEXT], want[CFG_NUMBER_TEXT];
-	size_t need = 2 * (cfg->max_body + cfg->max_events * ROW_OVERHEAD_MAX);
+	size_t rows = (size_t)cfg->max_events * ROW_OVERHEAD_MAX;
+	size_t need = 2 * (cfg->max_body + rows);
 
 	if (cfg->ring_size >= need)
 		return 0;

@@ -28,8 +28,7 @@ const struct cfg_directive cfg_directives[CFG_ID_COUNT] = {
     section, name, type, member, def, min, max, words, when, who, doc)         \
 	_Static_assert(sizeof(doc) > 1, name " has no sentence");              \
 	_Static_assert((who) != 0, name " is read by nobody");                 \
-	_Static_assert((max) > 0 || CFG_TYPE_##type == CFG_TYPE_FLAG ||        \
-		CFG_TYPE_##type == CFG_TYPE_WORD,                              \
+	_Static_assert((max) > 0 || CFG_TYPE_##type == CFG_TYPE_WORD,          \
 	    name " has no bounds");
 #include "common/cfg.def"
 
@@ -89,8 +88,6 @@ cfg_number_get(const struct cfg_directive *d, const struct cfg *cfg)
 	const void *member = cfg_member_const(d, cfg);
 
 	switch (d->type) {
-	case CFG_TYPE_FLAG:
-		return *(const bool *)member;
 	case CFG_TYPE_COUNT:
 		return *(const uint32_t *)member;
 	case CFG_TYPE_BYTES:
@@ -113,9 +110,6 @@ cfg_number_put(const struct cfg_directive *d, struct cfg *cfg, uint64_t n)
 	void *member = cfg_member(d, cfg);
 
 	switch (d->type) {
-	case CFG_TYPE_FLAG:
-		*(bool *)member = n != 0;
-		return;
 	case CFG_TYPE_COUNT:
 		*(uint32_t *)member = (uint32_t)n;
 		return;
@@ -199,19 +193,6 @@ cfg_set_number(const struct cfg_directive *d, struct cfg *cfg, const char *text,
 	return 0;
 }
 
-static int
-cfg_set_flag(const struct cfg_directive *d, struct cfg *cfg, const char *text,
-    struct err *err)
-{
-	bool on = strcmp(text, "on") == 0;
-
-	if (!on && strcmp(text, "off") != 0)
-		return err_set(err, "\"%s\": \"%.64s\" is neither on nor off",
-		    d->name, text);
-	cfg_number_put(d, cfg, on);
-	return 0;
-}
-
 /* The words of a directive, with commas: "error, warn, info, debug". */
 static void
 words_list(const char *words, char *out, size_t size)
@@ -219,9 +200,12 @@ words_list(const char *words, char *out, size_t size)
 	size_t used = 0;
 
 	for (; *words != '\0' && used + 3 < size; words++) {
-		out[used++] = *words == '|' ? ',' : *words;
-		if (*words == '|')
-			out[used++] = ' ';
+		if (*words != '|') {
+			out[used++] = *words;
+			continue;
+		}
+		out[used++] = ',';
+		out[used++] = ' ';
 	}
 	out[used] = '\0';
 }
@@ -345,8 +329,6 @@ cfg_value_set(const struct cfg_directive *d, struct cfg *cfg, const char *text,
     struct err *err)
 {
 	switch (d->type) {
-	case CFG_TYPE_FLAG:
-		return cfg_set_flag(d, cfg, text, err);
 	case CFG_TYPE_COUNT:
 	case CFG_TYPE_BYTES:
 	case CFG_TYPE_MSEC:
@@ -511,9 +493,6 @@ cfg_value_print(const struct cfg_directive *d, const struct cfg *cfg, FILE *out)
 	size_t len;
 
 	switch (d->type) {
-	case CFG_TYPE_FLAG:
-		(void)fputs(cfg_number_get(d, cfg) ? "on" : "off", out);
-		return;
 	case CFG_TYPE_COUNT:
 	case CFG_TYPE_BYTES:
 	case CFG_TYPE_MSEC:

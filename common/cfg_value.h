@@ -24,7 +24,6 @@
 
 /* The types of cfg.def. */
 enum cfg_type {
-	CFG_TYPE_FLAG,
 	CFG_TYPE_COUNT,
 	CFG_TYPE_BYTES,
 	CFG_TYPE_MSEC,

@@ -35,7 +35,10 @@ enum control_result {
 };
 
 int control_pair(int fds[2], struct err *) MUST_CHECK;
-/* -1 when it could not be sent now; the caller tries again when writable. */
+/*
+ * -1 when it could not be sent: the other side is gone, or has not read what
+ * waits for it.  Messages are few, so the caller takes either for its end.
+ */
 int control_send(int fd, enum control_kind) MUST_CHECK;
 enum control_result control_receive(int fd, enum control_kind *);
 

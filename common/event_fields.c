@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is made of event_fields.def at run time: the array of descriptors, the
- * column list of the COPY statement, the stamp of the row's layout and the
- * field reference.  Nothing here reads or writes an event.
+ * event_fields.c - what is made of event_fields.def at run time
+ *
+ * The array of descriptors, the column list of the COPY statement, the stamp of
+ * the row's layout and the field reference.  Nothing here reads or writes an
+ * event.
  */
 #include "common/event_fields.h"
 

@@ -2,7 +2,7 @@
 /*
  * log.c - writes log lines, or sends them to the process that does
  *
- * A child's line is one datagram: a byte of level, then the text.  Who sent it
+ * A child's line is one message: a byte of level, then the text.  Who sent it
  * the master knows by the socket, so that no child can speak in another's
  * name.
  */
@@ -295,7 +295,7 @@ log_relay_line(const char *who, char *message, size_t len)
 		the_log.dropped++;
 }
 
-int
+enum log_relayed
 log_relay(int fd, const char *who)
 {
 	char message[LOG_LINE_MAX + 2];
@@ -308,12 +308,13 @@ log_relay(int fd, const char *who)
 			    MSG_DONTWAIT | MSG_TRUNC);
 		while (n == -1 && errno == EINTR);
 		if (n == -1)
-			return errno == EAGAIN ? 0 : -1;
+			return errno == EAGAIN ? LOG_RELAYED_ALL
+					       : LOG_RELAYED_LAST;
 		if (n == 0)
-			return -1;
+			return LOG_RELAYED_LAST;
 		log_relay_line(who, message, (size_t)n);
 	}
-	return 0;
+	return LOG_RELAYED_SOME;
 }
 
 int

@@ -4,11 +4,10 @@
  *
  * Runs in   all
  * Promises  a line is written whole; never blocks: a child's lines go over a
- *           datagram socket to the master, and what did not fit is counted and
- *           told with the next line that does
- * Form      2026-11-20T23:31:28.123Z info master[123]: text
- * Wording   lower case, no full stop, names quoted, key=value at the end
- * Tests     t/unit/log_test.c
+ *           SOCK_SEQPACKET pair to the master, and what did not fit is counted
+ * and told with the next line that does Form      2026-11-20T23:31:28.123Z info
+ * master[123]: text Wording   lower case, no full stop, names quoted, key=value
+ * at the end Tests     t/unit/log_test.c
  */
 #ifndef PGD_COMMON_LOG_H
 #define PGD_COMMON_LOG_H
@@ -32,7 +31,7 @@ enum log_level {
 void log_to_fd(int fd);
 /* To syslog, facility daemon. */
 void log_to_syslog(void);
-/* To the master: fd is this child's end of the datagram pair. */
+/* To the master: fd is this child's end of the pair. */
 void log_to_master(int fd);
 /* Errors go to fd as well, for whoever started the daemon; -1: no longer. */
 void log_echo_errors(int fd);
@@ -50,10 +49,14 @@ int log_pair(int fds[2], struct err *) MUST_CHECK;
 /*
  * The master's side: takes the lines waiting on fd and writes each as one of
  * who ("worker 2[123]").  What is no well-formed line of ours is dropped,
- * control characters are replaced: the sender talks to strangers.  -1 when the
- * other side has closed.
+ * control characters are replaced: the sender talks to strangers.
  */
-int log_relay(int fd, const char *who);
+enum log_relayed {
+	LOG_RELAYED_ALL,  /* nothing waits now */
+	LOG_RELAYED_SOME, /* a fair share was taken; more may wait */
+	LOG_RELAYED_LAST, /* the other side has closed, or the socket failed */
+};
+enum log_relayed log_relay(int fd, const char *who);
 
 /*
  * True when a line a stranger can trigger may be printed now: once per

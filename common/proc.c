@@ -19,14 +19,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/exitcode.h"
 #include "common/log.h"
 
 static const char *const proc_titles[PROC_COUNT] = {
-#define PROC(id, title, doc) [PROC_##id] = title,
+#define PROC(id, title) [PROC_##id] = title,
 #include "common/proc.def"
 };
-
-static enum proc proc_self;
 
 const char *
 proc_title(enum proc proc)
@@ -34,10 +33,18 @@ proc_title(enum proc proc)
 	return proc_titles[proc];
 }
 
-enum proc
-proc_current(void)
+void
+proc_signals(void)
 {
-	return proc_self;
+	static const int ignored[] = {
+	    SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE};
+	sigset_t none;
+	size_t i;
+
+	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 void
@@ -45,7 +52,6 @@ proc_enter(enum proc proc, int number)
 {
 	char prefix[64];
 
-	proc_self = proc;
 	if (number >= 0)
 		(void)snprintf(
 		    prefix, sizeof(prefix), "%s %d", proc_title(proc), number);
@@ -105,27 +111,62 @@ proc_raise_files(size_t n)
 		    (unsigned long long)limit.rlim_cur, n);
 }
 
+/* getpwnam(3): these, and 0, are how an account that is not there looks. */
+static bool
+proc_is_unknown(int error)
+{
+	return error == 0 || error == ENOENT || error == ESRCH ||
+	    error == EBADF || error == EPERM;
+}
+
+static int
+proc_find(const char *user, uid_t *uid, gid_t *gid, struct err *err)
+{
+	const struct passwd *pw;
+	int error;
+
+	errno = 0;
+	if ((pw = getpwnam(user)) == NULL) {
+		error = errno;
+		if (proc_is_unknown(error)) {
+			(void)err_set(
+			    err, "user \"%s\": no such account", user);
+			return EXIT_CONFIG;
+		}
+		(void)err_set(err, "user \"%s\": %s", user, strerror(error));
+		return EXIT_OS;
+	}
+	*uid = pw->pw_uid;
+	*gid = pw->pw_gid;
+	if (*uid != 0 && *gid != 0)
+		return 0;
+	(void)err_set(err, "user \"%s\" is root or of its group", user);
+	return EXIT_CONFIG;
+}
+
+int
+proc_account(const char *user, uid_t *uid, struct err *err)
+{
+	gid_t gid;
+
+	return proc_find(user, uid, &gid, err);
+}
+
 static int
 proc_become(const char *user, struct err *err)
 {
-	const struct passwd *pw;
 	uid_t uid;
 	gid_t gid;
+	int code;
 
-	errno = 0;
-	if ((pw = getpwnam(user)) == NULL)
-		return err_set(err, "user \"%s\": %s", user,
-		    errno == 0 ? "no such account" : strerror(errno));
-	uid = pw->pw_uid;
-	gid = pw->pw_gid;
-	if (uid == 0 || gid == 0)
-		return err_set(
-		    err, "user \"%s\" is root or of its group", user);
-	if (initgroups(user, gid) == -1 || setresgid(gid, gid, gid) == -1 ||
-	    setresuid(uid, uid, uid) == -1)
-		return err_set(err, "could not become user \"%s\": %s", user,
-		    strerror(errno));
-	return 0;
+	if ((code = proc_find(user, &uid, &gid, err)) != 0)
+		return code;
+	if (initgroups(user, gid) == 0 && setresgid(gid, gid, gid) == 0 &&
+	    setresuid(uid, uid, uid) == 0)
+		return 0;
+	(void)err_set(
+	    err, "could not become user \"%s\": %s", user, strerror(errno));
+	return EXIT_OS;
 }
 
 /* What cannot be taken back by trying is not there. */
@@ -157,19 +198,30 @@ proc_die_with(pid_t parent, struct err *err)
 	return 0;
 }
 
-int
-proc_drop(const char *user, pid_t parent, struct err *err)
+/* What needs no root, and so is done by whoever the process is by now. */
+static int
+proc_settle(pid_t parent, struct err *err)
 {
 	if (chdir("/") == -1)
 		return err_set(
 		    err, "could not change to \"/\": %s", strerror(errno));
-	if (geteuid() == 0 &&
-	    (proc_become(user, err) == -1 || proc_prove(err) == -1))
-		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return err_set(err, "could not give up new privileges: %s",
 		    strerror(errno));
 	return proc_die_with(parent, err);
+}
+
+int
+proc_drop(const char *user, pid_t parent, struct err *err)
+{
+	bool root = geteuid() == 0;
+	int code;
+
+	if (root && (code = proc_become(user, err)) != 0)
+		return code;
+	if ((root && proc_prove(err) == -1) || proc_settle(parent, err) == -1)
+		return EXIT_OS;
+	return 0;
 }
 
 void

@@ -128,6 +128,14 @@ ring_reader_resume(struct ring_reader *reader, uint64_t position)
 	wake_writer(reader->ack_fd);
 }
 
+uint64_t
+ring_reader_end(const struct ring_reader *reader)
+{
+	uint64_t head = reader_head(reader);
+
+	return reader_is_sane(reader, head) ? head : reader->next;
+}
+
 bool
 ring_reader_wait(struct ring_reader *reader)
 {

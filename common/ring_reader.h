@@ -59,6 +59,9 @@ void ring_reader_release(struct ring_reader *, uint64_t position);
  */
 void ring_reader_resume(struct ring_reader *, uint64_t position);
 
+/* Where what the ring holds now ends; of a broken ring, where we stand. */
+uint64_t ring_reader_end(const struct ring_reader *);
+
 /* Asks to be woken.  False when there is already something to take. */
 bool ring_reader_wait(struct ring_reader *);
 /* Takes the wish back. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ * row.c - takes apart a tuple that is not to be trusted
+ *
  * The aggregator's look at a tuple before it is sent to PostgreSQL: is it what
  * event_fields.def describes, from its first byte to its last?  Lengths and
  * presence are checked here; what only PostgreSQL can judge (the encoding of

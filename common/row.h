@@ -32,7 +32,7 @@ struct row_head {
 
 /* Most bytes a row takes beyond those of the event's JSON text. */
 #define ROW_OVERHEAD_MAX                                                       \
-	(sizeof(struct row_head) + 8 + 2 + FIELD_COUNT * (4 + 16))
+	(sizeof(struct row_head) + 8 + 2 + (size_t)FIELD_COUNT * (4 + 16))
 
 /* A value inside a tuple; length -1 for null. */
 struct row_value {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RFC 3339 text to a count of microseconds, and back to a year and a month.
- * The calendar is the proleptic Gregorian one, as in PostgreSQL.  No time zone
- * names, no local time, no locale: the C library's time functions are not used
- * but for reading clocks.
+ * timestamp.c - RFC 3339 text to microseconds, and the clocks
+ *
+ * Also from a count back to a year and a month.  The calendar is the proleptic
+ * Gregorian one, as in PostgreSQL.  No time zone names, no local time, no
+ * locale: the C library's time functions are not used but for reading clocks.
  */
 #include "common/timestamp.h"
 
@@ -223,7 +224,7 @@ timestamp_parse(const char *text, size_t len, int64_t *us)
 		return "something behind the time zone";
 	}
 	days = days_from_date(f.year, f.month, f.day);
-	minutes = days * 1440 + f.hour * 60 + f.minute - f.offset_min;
+	minutes = (days * 24 + f.hour) * 60 + f.minute - f.offset_min;
 	/* A leap second ends a day of UTC and nothing else. */
 	if (f.second == 60 && (minutes % 1440 + 1440) % 1440 != 1439) {
 		return "second out of range";

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * UUIDs between their text and their 16 bytes.  Only the form with hyphens is
- * read, in either case; it is written in lower case, as PostgreSQL does.  No
- * UUID is made here and no version is looked at.
+ * uuid.c - UUIDs between their text and their 16 bytes
+ *
+ * Only the form with hyphens is read, in either case; it is written in lower
+ * case, as PostgreSQL does.  No UUID is made here and no version is looked at.
  */
 #include "common/uuid.h"
 

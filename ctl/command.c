@@ -9,6 +9,7 @@
 
 #include <getopt.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ctl/migrate.h"
@@ -51,11 +52,18 @@ command_print_help(FILE *out)
 {
 	size_t i;
 
-	fprintf(out, "usage: productgraphctl [-c FILE] COMMAND\n\n");
+	fputs("usage: productgraphctl [-c FILE] COMMAND\n"
+	      "       productgraphctl -h | -V\n\n",
+	    out);
 	for (i = 0; i < COMMAND_COUNT; i++) {
 		fprintf(out, "  %s %s\n        %s\n", commands[i].words,
 		    commands[i].usage, commands[i].help);
 	}
+	fputs("\n"
+	      "  -c FILE        configuration (default: " PGD_CONFIG ")\n"
+	      "  -h, --help     print this\n"
+	      "  -V, --version  print the version\n",
+	    out);
 }
 
 /* Whether argv begins with the words; how many they are is in *used. */
@@ -71,6 +79,43 @@ command_matches(const char *words, int argc, char **argv, int *used)
 	    (!space || strcmp(argv[1], space + 1) == 0);
 }
 
+/* What can stand behind a first word; "" when it begins no command of two. */
+static void
+command_list_second_words(const char *first, char *out, size_t size)
+{
+	size_t len = strlen(first);
+	size_t used = 0;
+	size_t i;
+
+	out[0] = '\0';
+	for (i = 0; i < COMMAND_COUNT && used < size; i++) {
+		const char *words = commands[i].words;
+
+		if (strncmp(words, first, len) == 0 && words[len] == ' ')
+			used += (size_t)snprintf(out + used, size - used,
+			    "%s%s", used > 0 ? ", " : "", words + len + 1);
+	}
+}
+
+/* Why no command begins so. */
+static void
+command_explain_unknown(int argc, char **argv, struct err *err)
+{
+	char second[128];
+
+	if (argc == 0) {
+		(void)err_set(err, "no command given");
+		return;
+	}
+	command_list_second_words(argv[0], second, sizeof(second));
+	if (argc == 1 && second[0] != '\0') {
+		(void)err_set(err, "%s: what? %s", argv[0], second);
+	} else {
+		(void)err_set(err, "unknown command \"%s%s%s\"", argv[0],
+		    argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+	}
+}
+
 static const struct command *
 command_find(int argc, char **argv, int *used, struct err *err)
 {
@@ -79,12 +124,7 @@ command_find(int argc, char **argv, int *used, struct err *err)
 	for (i = 0; i < COMMAND_COUNT; i++)
 		if (command_matches(commands[i].words, argc, argv, used))
 			return &commands[i];
-	if (argc == 0) {
-		(void)err_set(err, "no command given");
-	} else {
-		(void)err_set(err, "unknown command \"%s%s%s\"", argv[0],
-		    argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
-	}
+	command_explain_unknown(argc, argv, err);
 	return NULL;
 }
 

@@ -7,8 +7,8 @@
  * PostgreSQL alone, never to the daemon: the daemon hears of what changed from
  * the database.
  */
+#include <getopt.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "common/cfg.h"
 #include "common/err.h"
@@ -48,6 +48,11 @@ run(const struct command *command, const char *cfg_path,
 int
 main(int argc, char **argv)
 {
+	static const struct option long_options[] = {
+	    {"help", no_argument, NULL, 'h'},
+	    {"version", no_argument, NULL, 'V'},
+	    {NULL, 0, NULL, 0},
+	};
 	const char *cfg_path = PGD_CONFIG;
 	const struct command *command;
 	struct command_args args;
@@ -55,7 +60,8 @@ main(int argc, char **argv)
 	int c;
 
 	/* "+": what follows the command is the command's to read. */
-	while ((c = getopt(argc, argv, "+c:hV")) != -1) {
+	while (
+	    (c = getopt_long(argc, argv, "+c:hV", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			cfg_path = optarg;

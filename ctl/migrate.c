@@ -56,13 +56,13 @@ static int
 check_applied_one(const PGresult *applied, int row,
     const struct migration_files *files, struct err *err)
 {
-	int version = atoi(PQgetvalue(applied, row, 0));
+	long version = strtol(PQgetvalue(applied, row, 0), NULL, 10);
 	const char *name = PQgetvalue(applied, row, 1);
 	const struct migration *file = &files->items[row];
 
 	if (version != row + 1) {
 		return err_set(err,
-		    "the database has version %d applied but not version %d",
+		    "the database has version %ld applied but not version %d",
 		    version, row + 1);
 	}
 	if (strcmp(PQgetvalue(applied, row, 2), file->checksum) != 0) {

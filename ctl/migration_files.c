@@ -104,7 +104,9 @@ read_whole(const char *path, size_t *len, struct err *err)
 	}
 	text[*len] = '\0';
 	fitted = realloc(text, *len + 1);
-	return fitted ? fitted : text;
+	if (fitted)
+		text = fitted;
+	return text;
 }
 
 static int

@@ -23,6 +23,15 @@ is_slug(const char *text)
 	    strspn(text, SLUG_REST) == len;
 }
 
+/* Letters of other alphabets would be lost, and the name's sense with them. */
+static bool
+is_ascii(const char *name)
+{
+	while (*name != '\0' && !((unsigned char)*name & 0x80))
+		name++;
+	return *name == '\0';
+}
+
 /* Letters become small; everything between words becomes one "-". */
 static void
 slug_from_name(const char *name, char out[SLUG_TEXT])
@@ -57,7 +66,7 @@ slug_choose(
 
 	if (!given) {
 		slug_from_name(name, out);
-		if (out[0] == '\0') {
+		if (out[0] == '\0' || !is_ascii(name)) {
 			return err_set(err,
 			    "no slug can be made from the name \"%.200s\": "
 			    "give one with --slug",

@@ -14,7 +14,7 @@
 
 #define SLUG_TEXT 256 /* with the terminator */
 
-/* given, if it is a slug; without it (NULL), one made from name. */
+/* given, if it is a slug; without it (NULL), one made from an ASCII name. */
 int slug_choose(const char *given, const char *name, char out[SLUG_TEXT],
     struct err *) MUST_CHECK;
 

@@ -8,34 +8,16 @@
  */
 #include "master/boot.h"
 
-#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 
 #include "aggregator/aggregator_main.h"
 #include "common/exitcode.h"
 #include "common/log.h"
+#include "common/proc.h"
 #include "master/daemon.h"
 #include "master/master.h"
 #include "worker/worker_main.h"
-
-/*
- * A child is ended over its control socket or by SIGKILL.  A terminal's ^C goes
- * to the whole group, and what it means is for the master to say.
- */
-static void
-boot_signals(void)
-{
-	static const int ignored[] = {
-	    SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE};
-	sigset_t none;
-	size_t i;
-
-	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		(void)signal(ignored[i], SIG_IGN);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 /* The child's part of the configuration; the whole of it is wiped. */
 static struct cfg *
@@ -90,11 +72,13 @@ boot_child(struct master *master, const struct child *child, pid_t parent,
 {
 	struct cfg *cfg;
 
-	boot_signals();
+	/* 1: signals; the numbers are those of proc.h */
+	proc_signals();
 	/* The first children are forked while the start can still be seen. */
 	if (!master->foreground)
 		daemon_let_go();
 	log_to_master(log_fd);
+	/* 2: configuration */
 	if ((cfg = boot_slice(master, child)) == NULL) {
 		log_error("out of memory");
 		exit(EXIT_OS);

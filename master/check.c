@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check.c - loads certificate, key and password in a child thrown away
+ * check.c - looks up accounts and loads secrets in a child thrown away
  *
- * Looks at nothing itself: the rooms that use the secrets say whether they can.
+ * Judges no secret itself: the rooms that use them say whether they can.
  */
 #include "master/check.h"
 
@@ -18,6 +18,38 @@
 #include "common/log.h"
 #include "worker/worker_main.h"
 
+static int
+check_account(
+    const char *directive, const char *user, uid_t *uid, struct err *err)
+{
+	struct err why;
+
+	if (proc_account(user, uid, &why) == 0)
+		return 0;
+	return err_set(err, "\"%s\": %.400s", directive, why.text);
+}
+
+/* Who is not root gives his children no other account. */
+static int
+check_accounts(const struct cfg *cfg, struct err *err)
+{
+	uid_t worker, aggregator;
+
+	if (geteuid() != 0)
+		return 0;
+	if (check_account("worker_user", cfg->worker_user, &worker, err) ==
+		-1 ||
+	    check_account("aggregator_user", cfg->aggregator_user, &aggregator,
+		err) == -1)
+		return -1;
+	if (worker == aggregator)
+		return err_set(err,
+		    "\"worker_user\" and \"aggregator_user\" are both user "
+		    "id %u: one could trace the other",
+		    (unsigned)worker);
+	return 0;
+}
+
 /* Each room sees its slice, as it will when it runs. */
 static int
 check_all(const struct cfg *cfg, struct err *err)
@@ -27,7 +59,9 @@ check_all(const struct cfg *cfg, struct err *err)
 
 	if (worker == NULL || aggregator == NULL)
 		return err_set(err, "out of memory");
-	if (cfg->listen.n > 0 && worker_check_tls(worker, err) == -1)
+	if (check_accounts(cfg, err) == -1)
+		return -1;
+	if (cfg_uses_tls(worker) && worker_check_tls(worker, err) == -1)
 		return -1;
 	return aggregator_check(aggregator, err);
 }
@@ -65,11 +99,11 @@ read_answer(int fd, char *text, size_t size)
 }
 
 int
-check_secrets(const struct cfg *cfg, struct err *err)
+check_config(const struct cfg *cfg, struct err *err)
 {
 	int fds[2], status;
 	size_t used;
-	pid_t pid;
+	pid_t pid, reaped;
 
 	if (pipe2(fds, O_CLOEXEC) == -1)
 		return err_set(
@@ -83,13 +117,14 @@ check_secrets(const struct cfg *cfg, struct err *err)
 	}
 	used = read_answer(fds[0], err->text, sizeof(err->text));
 	(void)close(fds[0]);
-	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
-		;
+	do
+		reaped = waitpid(pid, &status, 0);
+	while (reaped == -1 && errno == EINTR);
 	if (used > 0)
 		return -1;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+	if (reaped != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return err_set(err,
-		    "the check of certificate and password "
+		    "the check of accounts, certificate and password "
 		    "did not come to an end");
 	return 0;
 }

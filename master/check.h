@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check.h - are the files that a configuration names fit for use?
+ * check.h - are the files and accounts that a configuration names fit for use?
  *
  * Runs in   master; the looking is done in a child thrown away, so that no
  *           secret ever enters the master's memory
@@ -15,6 +15,6 @@
 
 #define CHECK_TIMEOUT_S 10
 
-int check_secrets(const struct cfg *, struct err *) MUST_CHECK;
+int check_config(const struct cfg *, struct err *) MUST_CHECK;
 
 #endif

@@ -23,6 +23,11 @@
 #define START_TIMEOUT_MS 30000
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 5000
+/*
+ * More lines than a log socket holds: what comes after that many is said by
+ * somebody else, whom a child that was taken over left behind.
+ */
+#define LAST_WORDS_ROUNDS 16
 #define LIFE_LONG_MS 10000 /* a life after which the back-off is forgotten */
 
 /* The ends of a child's sockets; [0] is the master's. */
@@ -30,6 +35,36 @@ struct channels {
 	int control[2];
 	int log[2];
 };
+
+#define TO(state) (1u << CHILD_##state)
+
+static const struct {
+	const char *name;
+	unsigned moves;
+} states[CHILD_STATE_COUNT] = {
+    [CHILD_NONE] = {"none", TO(DUE) | TO(STARTING) | TO(FAILED)},
+    [CHILD_DUE] = {"due", TO(NONE) | TO(STARTING)},
+    [CHILD_STARTING] = {"starting", TO(NONE) | TO(SERVING) | TO(ENDING)},
+    [CHILD_SERVING] = {"serving", TO(NONE) | TO(ENDING)},
+    [CHILD_ENDING] = {"ending", TO(NONE)},
+    [CHILD_FAILED] = {"failed", TO(NONE)},
+};
+
+/*
+ * The one place that sets the state.  To be told the same thing again, with
+ * another deadline, is no move.  A wrong one is our fault; the master says so
+ * and lives on.
+ */
+static void
+child_move(struct child *child, enum child_state state)
+{
+	if (child->state == state)
+		return;
+	if ((states[child->state].moves & 1u << state) == 0)
+		log_error("%s cannot go from %s to %s: a fault of ours",
+		    child->name, states[child->state].name, states[state].name);
+	child->state = state;
+}
 
 static void
 close_pair(int fds[2])
@@ -81,7 +116,7 @@ on_control(evutil_socket_t fd, short what, void *arg)
 		return;
 	case CONTROL_GOT:
 		if (kind == CONTROL_STARTED && child->state == CHILD_STARTING) {
-			child->state = CHILD_SERVING;
+			child_move(child, CHILD_SERVING);
 			(void)event_del(child->timer);
 			master_child_started(child->master, child);
 			return;
@@ -109,7 +144,7 @@ on_log(evutil_socket_t fd, short what, void *arg)
 	struct child *child = arg;
 
 	(void)what;
-	if (log_relay(fd, child->who) == -1)
+	if (log_relay(fd, child->who) == LOG_RELAYED_LAST)
 		(void)event_del(child->log_event);
 }
 
@@ -134,6 +169,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	case CHILD_NONE:
 	case CHILD_SERVING:
 	case CHILD_FAILED:
+	case CHILD_STATE_COUNT:
 		return;
 	}
 	child_kill(child);
@@ -235,9 +271,14 @@ child_fork(struct child *child, struct err *err)
 void
 child_start(struct child *child, unsigned generation)
 {
+	const struct cfg *cfg;
 	struct err err;
 
 	child->generation = generation;
+	cfg = master_cfg_of(child->master, child);
+	/* Before it is read: what is newer than that is seen as newer. */
+	if (child->proc == PROC_AGGREGATOR)
+		child->password = stamp_of(cfg->pg_password_file);
 	child->started_ms = clock_ms();
 	if (child_fork(child, &err) == -1) {
 		log_error("could not start %s: %s", child->name, err.text);
@@ -246,7 +287,7 @@ child_start(struct child *child, unsigned generation)
 	}
 	(void)snprintf(child->who, sizeof(child->who), "%s[%d]", child->name,
 	    (int)child->pid);
-	child->state = CHILD_STARTING;
+	child_move(child, CHILD_STARTING);
 	set_timer(child, START_TIMEOUT_MS);
 	if (child_watch(child, child->master->base) == -1) {
 		log_error("out of memory: %s killed", child->who);
@@ -261,7 +302,7 @@ child_schedule(struct child *child)
 {
 	if (clock_ms() - child->started_ms >= LIFE_LONG_MS)
 		child->backoff_ms = 0;
-	child->state = CHILD_DUE;
+	child_move(child, CHILD_DUE);
 	set_timer(child, child->backoff_ms);
 	if (child->backoff_ms > 0)
 		log_info("%s is started again in %llu ms", child->name,
@@ -275,7 +316,7 @@ child_schedule(struct child *child)
 void
 child_end(struct child *child, enum control_kind kind, uint64_t timeout_ms)
 {
-	child->state = CHILD_ENDING;
+	child_move(child, CHILD_ENDING);
 	set_timer(child, timeout_ms);
 	/*
 	 * A child is told two things in its whole life, and its socket holds
@@ -296,8 +337,15 @@ void
 child_cancel(struct child *child)
 {
 	(void)event_del(child->timer);
-	child->state = CHILD_NONE;
+	child_move(child, CHILD_NONE);
 	child->backoff_ms = 0;
+}
+
+void
+child_give_up(struct child *child)
+{
+	child_move(child, CHILD_FAILED);
+	log_error("%s is not started again before the next reload", child->who);
 }
 
 /* --- end --- */
@@ -342,12 +390,15 @@ log_exit(const struct child *child, int status)
 void
 child_reaped(struct child *child, int status)
 {
+	int i = 0;
+
 	/* Its last words, which say why it died. */
-	while (child->log_fd != -1 && log_relay(child->log_fd, child->who) == 0)
+	while (child->log_fd != -1 && i++ < LAST_WORDS_ROUNDS &&
+	    log_relay(child->log_fd, child->who) == LOG_RELAYED_SOME)
 		;
 	log_exit(child, status);
 	child_release(child);
 	(void)event_del(child->timer);
 	child->pid = 0;
-	child->state = CHILD_NONE;
+	child_move(child, CHILD_NONE);
 }

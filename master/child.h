@@ -9,13 +9,22 @@
  * Owns      the master's ends of the child's two sockets, and the timer
  * Promises  a child that does not start, end or speak as it should is killed
  *
- *            child_start()              CONTROL_STARTED
- *   NONE ------------------> STARTING -----------------> SERVING
- *    ^ ^                      |  ^                          |
- *    | +--- child_reaped() ---+--|--------------------------+
- *    |                           | timer                    |
- *    |    child_schedule() --> DUE                          |
- *    +------- child_reaped() ------- ENDING <-- child_end() +
+ *            child_give_up()          child_schedule()
+ *   FAILED <----------------- NONE -----------------> DUE
+ *      |                      ^ |^                     ||
+ *      +-- child_cancel() ----+ |+--- child_cancel() --+|
+ *                               |                       |
+ *                 child_start() |                       | timer:
+ *                               v                       | child_start()
+ *         +---------------- STARTING <------------------+
+ *         |                     | CONTROL_STARTED
+ *         | child_end()         v
+ *         |                  SERVING
+ *         |                     | child_end()
+ *         |                     v
+ *         +----------------> ENDING
+ *
+ * child_reaped() leads from the lower three, which have a process, to NONE.
  */
 #ifndef PGD_MASTER_CHILD_H
 #define PGD_MASTER_CHILD_H
@@ -29,6 +38,7 @@
 #include "common/control.h"
 #include "common/err.h"
 #include "common/proc.h"
+#include "master/stamp.h"
 
 struct master;
 
@@ -39,6 +49,7 @@ enum child_state {
 	CHILD_SERVING,
 	CHILD_ENDING, /* told to end; the timer kills it */
 	CHILD_FAILED, /* no process: its configuration is at fault */
+	CHILD_STATE_COUNT
 };
 
 struct child {
@@ -55,6 +66,7 @@ struct child {
 	struct event *control_event;
 	struct event *log_event;
 	struct event *timer;
+	struct stamp password; /* the aggregator's file, when it started */
 	uint64_t started_ms;
 	uint64_t backoff_ms; /* before the next start */
 };
@@ -70,6 +82,8 @@ void child_schedule(struct child *);
 /* Tells it CONTROL_DRAIN or CONTROL_STOP, and kills it after timeout_ms. */
 void child_end(struct child *, enum control_kind, uint64_t timeout_ms);
 void child_kill(const struct child *);
+/* It is not started again; only for a child without a process. */
+void child_give_up(struct child *);
 /* Nothing is due any longer; only for a child without a process. */
 void child_cancel(struct child *);
 /* Its process is gone: logs how and lets go of all that belonged to it. */

@@ -48,13 +48,13 @@ listen_bind(const struct address *address)
 static int
 listen_add(struct listeners *listeners, int fd, bool tls)
 {
-	struct worker_listener *items;
+	struct listen_socket *items;
 
 	items =
 	    reallocarray(listeners->items, listeners->n + 1, sizeof(*items));
 	if (items == NULL)
 		return -1;
-	items[listeners->n++] = (struct worker_listener){fd, tls};
+	items[listeners->n++] = (struct listen_socket){fd, tls};
 	listeners->items = items;
 	return 0;
 }

@@ -16,10 +16,10 @@
 
 #include "common/cfg.h"
 #include "common/err.h"
-#include "worker/worker_main.h"
+#include "common/listen_socket.h"
 
 struct listeners {
-	struct worker_listener *items;
+	struct listen_socket *items;
 	size_t n;
 };
 

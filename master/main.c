@@ -45,10 +45,14 @@ enum mode {
 	MODE_SIGNAL,
 };
 
+/* An option that has no letter. */
+#define OPTION_PRINT 256
+
 struct options {
 	enum mode mode;
 	const char *path;
-	const char *word; /* of -s */
+	const char *word;     /* of -s */
+	const char *pid_file; /* of -p, for -s; NULL: the configuration's */
 	bool foreground;
 };
 
@@ -67,12 +71,13 @@ usage(FILE *out, int code)
 	(void)fputs(
 	    "usage: productgraphd [-c file] [-f]\n"
 	    "       productgraphd [-c file] -t | -T\n"
-	    "       productgraphd [-c file] -s stop | quit | reload\n"
+	    "       productgraphd [-c file] [-p file] -s stop | quit | reload\n"
 	    "       productgraphd --print mdoc-directives | fields-markdown\n"
 	    "       productgraphd -V | -h\n"
 	    "\n"
 	    "  -c file  configuration (default: " PGD_CONFIG ")\n"
 	    "  -f       stay in the foreground\n"
+	    "  -p file  pid file of the daemon to signal\n"
 	    "  -t       test the configuration and exit\n"
 	    "  -T       test it and print it, defaults included\n"
 	    "  -s word  send the running daemon a signal\n"
@@ -126,7 +131,7 @@ test_config(const struct cfg *cfg, const struct options *options)
 {
 	struct err err;
 
-	if (check_secrets(cfg, &err) == -1)
+	if (check_config(cfg, &err) == -1)
 		return complain(EXIT_CONFIG, err.text);
 	if (options->mode == MODE_DUMP) {
 		cfg_dump(cfg, stdout);
@@ -153,30 +158,55 @@ running_pid(const char *path)
 	return locked ? (pid_t)strtol(text, NULL, 10) : 0;
 }
 
-/*
- * A reload that would fail is refused here already, where the caller sees it:
- * the daemon can tell its log alone.
- */
 static int
-send_signal(const struct cfg *cfg, const struct options *options)
+send_signal(int signo, const char *pid_file)
 {
-	int signo = signals_by_word(options->word);
-	pid_t pid = running_pid(cfg->pid_file);
+	pid_t pid = running_pid(pid_file);
 	struct err err;
 
 	if (pid <= 0) {
 		(void)err_set(
-		    &err, "not running, as \"%.400s\" has it", cfg->pid_file);
+		    &err, "not running, as \"%.400s\" has it", pid_file);
 		return complain(EXIT_OS, err.text);
 	}
-	if (signo == SIGHUP && check_secrets(cfg, &err) == -1)
-		return complain(EXIT_CONFIG, err.text);
 	if (kill(pid, signo) == -1) {
 		(void)err_set(&err, "could not signal process %d: %s", (int)pid,
 		    strerror(errno));
 		return complain(EXIT_OS, err.text);
 	}
 	return EXIT_DONE;
+}
+
+/*
+ * A reload that would fail is refused here already, where the caller sees it:
+ * the daemon can tell its log alone.  A broken file must not keep anybody from
+ * ending the daemon, and a guess could end another: with -p it is not needed.
+ */
+static int
+signal_daemon(const struct options *options)
+{
+	int code, signo = signals_by_word(options->word);
+	struct cfg *cfg;
+	struct err err;
+
+	if (signo != SIGHUP && options->pid_file != NULL)
+		return send_signal(signo, options->pid_file);
+	if ((cfg = cfg_load(options->path, &err)) == NULL) {
+		code = complain(EXIT_CONFIG, err.text);
+		if (signo != SIGHUP)
+			(void)complain(code,
+			    "without that file, name the daemon's pid file: "
+			    "-p file");
+		return code;
+	}
+	if (signo == SIGHUP && check_config(cfg, &err) == -1)
+		code = complain(EXIT_CONFIG, err.text);
+	else
+		code = send_signal(signo,
+		    options->pid_file == NULL ? cfg->pid_file
+					      : options->pid_file);
+	cfg_destroy(cfg);
+	return code;
 }
 
 /* Absolute, because the daemon reads it again from "/". */
@@ -215,10 +245,7 @@ with_config(const struct options *options)
 		return complain(EXIT_CONFIG, err.text);
 	if (options->mode == MODE_RUN)
 		return run(cfg, options);
-	if (options->mode == MODE_SIGNAL)
-		code = send_signal(cfg, options);
-	else
-		code = test_config(cfg, options);
+	code = test_config(cfg, options);
 	cfg_destroy(cfg);
 	return code;
 }
@@ -227,7 +254,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-	    {"print", required_argument, NULL, 'p'},
+	    {"print", required_argument, NULL, OPTION_PRINT},
 	    {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'},
 	    {NULL, 0, NULL, 0},
@@ -235,11 +262,13 @@ main(int argc, char **argv)
 	struct options options = {.mode = MODE_RUN, .path = PGD_CONFIG};
 	int c;
 
+	/* Whoever ignored it for us would have our children vanish unseen. */
+	(void)signal(SIGCHLD, SIG_DFL);
 	/* Before the titles' code copies the environment. */
 	proc_scrub_environment();
 	setproctitle_init(argc, argv, environ);
-	while ((c = getopt_long(argc, argv, "c:fhs:tTV", long_options, NULL)) !=
-	    -1) {
+	while ((c = getopt_long(
+		    argc, argv, "c:fhp:s:tTV", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			options.path = optarg;
@@ -258,6 +287,9 @@ main(int argc, char **argv)
 			options.mode = MODE_DUMP;
 			break;
 		case 'p':
+			options.pid_file = optarg;
+			break;
+		case OPTION_PRINT:
 			return print_part(optarg);
 		case 'V':
 			return print_version();
@@ -268,7 +300,11 @@ main(int argc, char **argv)
 		}
 	}
 	if (optind < argc ||
-	    (options.mode == MODE_SIGNAL && signals_by_word(options.word) == 0))
+	    (options.mode == MODE_SIGNAL) !=
+		(options.word != NULL && signals_by_word(options.word) != 0) ||
+	    (options.mode != MODE_SIGNAL && options.pid_file != NULL))
 		return usage(stderr, EXIT_USAGE);
+	if (options.mode == MODE_SIGNAL)
+		return signal_daemon(&options);
 	return with_config(&options);
 }

@@ -21,6 +21,7 @@
 
 #include "common/exitcode.h"
 #include "common/log.h"
+#include "common/timestamp.h"
 #include "master/check.h"
 #include "master/daemon.h"
 #include "master/reload.h"
@@ -81,12 +82,13 @@ master_find(struct master *master, pid_t pid)
 }
 
 static bool
-master_has_workers(const struct master *master)
+master_has_workers(struct master *master)
 {
+	const struct child *child;
 	unsigned i;
 
-	for (i = 0; i < master->shm->slots; i++)
-		if (master->workers[i].pid != 0)
+	for (i = 0; (child = master_child(master, i)) != NULL; i++)
+		if (child->proc == PROC_WORKER && child->pid != 0)
 			return true;
 	return false;
 }
@@ -110,9 +112,17 @@ master_end_child(
 }
 
 static bool
-master_is_empty(const struct master *master)
+master_is_empty(struct master *master)
 {
 	return !master_has_workers(master) && master->aggregator.pid == 0;
+}
+
+/* Nobody waits for the start any longer. */
+static void
+master_enter_end(struct master *master, enum master_phase phase)
+{
+	master->phase = phase;
+	(void)event_del(master->start_timer);
 }
 
 void
@@ -123,19 +133,25 @@ master_stop(struct master *master)
 
 	if (master->phase == MASTER_STOPPING)
 		return;
-	master->phase = MASTER_STOPPING;
+	master_enter_end(master, MASTER_STOPPING);
 	for (i = 0; (child = master_child(master, i)) != NULL; i++)
 		master_end_child(child, CONTROL_STOP, STOP_GRACE_MS);
 	if (master_is_empty(master))
 		master_end(master);
 }
 
-/* The requests in flight in the workers need the aggregator to their end. */
+/*
+ * The requests in flight in the workers need the aggregator to their end.  It
+ * gets what they left of the time.
+ */
 static void
 master_quit_aggregator(struct master *master)
 {
+	uint64_t now = clock_ms();
+	uint64_t left = master->quit_by_ms > now ? master->quit_by_ms - now : 0;
+
 	master_end_child(
-	    &master->aggregator, CONTROL_DRAIN, master->cfg->stop_timeout_ms);
+	    &master->aggregator, CONTROL_DRAIN, left + AGGREGATOR_GRACE_MS);
 	if (master->aggregator.pid == 0)
 		master_end(master);
 }
@@ -148,7 +164,8 @@ master_quit(struct master *master)
 	if (master->phase == MASTER_STOPPING ||
 	    master->phase == MASTER_QUITTING)
 		return;
-	master->phase = MASTER_QUITTING;
+	master_enter_end(master, MASTER_QUITTING);
+	master->quit_by_ms = clock_ms() + master->cfg->stop_timeout_ms;
 	for (i = 0; i < master->shm->slots; i++)
 		master_end_child(&master->workers[i], CONTROL_DRAIN,
 		    master->cfg->stop_timeout_ms);
@@ -201,8 +218,7 @@ master_give_up(struct master *master, struct child *child)
 		master_fail(master, EXIT_CONFIG);
 		return;
 	}
-	child->state = CHILD_FAILED;
-	log_error("%s is not started again before the next reload", child->who);
+	child_give_up(child);
 	if (child->proc == PROC_AGGREGATOR)
 		return;
 	for (i = 0; i < master->shm->workers; i++)
@@ -385,7 +401,7 @@ master_open(struct master *master, struct err *err)
 {
 	const struct cfg *cfg = master->cfg;
 
-	if (check_secrets(cfg, err) == -1)
+	if (check_config(cfg, err) == -1)
 		return EXIT_CONFIG;
 	if (listen_open(&master->listeners, cfg, err) == -1)
 		return EXIT_OS;

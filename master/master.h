@@ -22,6 +22,7 @@
 #define PGD_MASTER_MASTER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <event2/event.h>
 
@@ -47,6 +48,7 @@ struct master {
 	struct cfg *next;    /* what the next is starting with, or NULL */
 	unsigned generation; /* the current one; the next has one more */
 	bool reload_pending; /* HUP came when it could not be done yet */
+	uint64_t quit_by_ms; /* when QUITTING has to be over */
 
 	struct event_base *base;
 	struct event *signal_event;
@@ -67,6 +69,12 @@ int master_run(
     struct cfg *take_cfg, const char *path, bool foreground, int ready_fd);
 
 /* --- for the other files of this room --- */
+
+/*
+ * The aggregator ends by itself when stop_timeout has passed.  Killed at the
+ * same moment it could not say so; a worker has nothing to say.
+ */
+#define AGGREGATOR_GRACE_MS 2000
 
 /* What signals do. */
 void master_stop(struct master *);

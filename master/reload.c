@@ -40,7 +40,7 @@ reload_read(const struct master *master)
 	if (cfg_restart_needed(master->cfg, cfg, names, sizeof(names)) > 0)
 		log_warn("needs a restart, stays as it is: %s", names);
 	if (cfg_keep_restart(cfg, master->cfg, &err) == -1 ||
-	    check_secrets(cfg, &err) == -1)
+	    check_config(cfg, &err) == -1)
 		goto out;
 	return cfg;
 
@@ -53,12 +53,9 @@ out:
 static void
 reload_begin(struct master *master)
 {
-	struct err err;
 	unsigned i;
 
 	master->reload_pending = false;
-	if (master_open_log(master, &err) == -1)
-		log_error("%s", err.text);
 	if ((master->next = reload_read(master)) == NULL)
 		return;
 	log_info("reload: starting generation %u", master->generation + 1);
@@ -70,6 +67,11 @@ reload_begin(struct master *master)
 void
 reload_request(struct master *master)
 {
+	struct err err;
+
+	/* Whoever rotates the log waits for no reload. */
+	if (master_open_log(master, &err) == -1)
+		log_error("%s", err.text);
 	if (master->phase == MASTER_QUITTING ||
 	    master->phase == MASTER_STOPPING)
 		return;
@@ -117,19 +119,33 @@ reload_replace_aggregator(struct master *master)
 	struct child *child = &master->aggregator;
 
 	if (child->pid != 0) {
-		child_end(child, CONTROL_DRAIN, master->cfg->stop_timeout_ms);
+		child_end(child, CONTROL_DRAIN,
+		    master->cfg->stop_timeout_ms + AGGREGATOR_GRACE_MS);
 		return;
 	}
 	child_cancel(child);
 	child_start(child, master->generation);
 }
 
+/*
+ * Its connections are kept where they can be.  The password it read when it
+ * started: another one in the same file is for another aggregator to read.
+ */
+static bool
+reload_concerns_aggregator(const struct master *master)
+{
+	struct stamp now = stamp_of(master->next->pg_password_file);
+
+	return master->aggregator.state == CHILD_FAILED ||
+	    cfg_differs(master->cfg, master->next, PROC_AGGREGATOR) ||
+	    !stamp_equal(&now, &master->aggregator.password);
+}
+
 static void
 reload_commit(struct master *master)
 {
 	struct cfg *old = master->cfg;
-	bool replace = cfg_differs(old, master->next, PROC_AGGREGATOR) ||
-	    master->aggregator.state == CHILD_FAILED;
+	bool replace = reload_concerns_aggregator(master);
 
 	master->cfg = master->next;
 	master->next = NULL;

@@ -12,7 +12,10 @@
 
 #include "master/master.h"
 
-/* Begins one, or notes that one is to follow that under way. */
+/*
+ * Opens the log anew; begins a reload, or notes that one is to follow that
+ * under way.
+ */
 void reload_request(struct master *);
 /* Begins one that was noted, if it can be done now. */
 void reload_resume(struct master *);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A body, from its first byte to its last: finds the events in it, lets each
- * be collected and written, and keeps the account of what became of it.  Here
- * it is decided what costs the whole batch: broken JSON, too many events, and
- * without a key the project that the first event names.  What is inside an
- * event is event.c's and event_row.c's.
+ * decode.c - a body, from its first byte to its last
+ *
+ * Finds the events in it, lets each be collected and written, and keeps the
+ * account of what became of it.  Here it is decided what costs the whole batch:
+ * broken JSON, too many events, and without a key the project that the first
+ * event names.  What is inside an event is event.c's and event_row.c's.
  */
 #include "worker/decode.h"
 
@@ -19,12 +20,24 @@
 #include "worker/json.h"
 #include "worker/json_text.h"
 
+/* Bytes of an identifier at most. */
+#define NAME_MAX_BYTES (EVENT_ID_CHARS * 4)
+
+/* The project last looked up, since that walks them all. */
+struct lookup {
+	char name[NAME_MAX_BYTES];
+	size_t len; /* 0: none yet */
+	bool found;
+	struct project project;
+};
+
 struct decoder {
 	const struct cfg *cfg;
 	struct json json;
 	struct field_names names;
 	struct event event;
 	struct event_fault fault;
+	struct lookup lookup;
 };
 
 /* What became of the last "events" seen. */
@@ -40,6 +53,7 @@ struct batch {
 	struct decode_reply *reply;
 	struct event_context context;
 	enum events_state state;
+	uint32_t nevents; /* of all "events" together */
 	/*
 	 * Without a key, the project may turn out to be refused.  The verdict
 	 * stands at the end only: what follows may break the JSON, or be
@@ -159,6 +173,23 @@ reject(struct batch *batch)
 
 /* --- the project --- */
 
+/* By the same name as before nothing is looked up. */
+static const struct lookup *
+look_up(const struct batch *batch, const char *name, size_t len)
+{
+	const struct decode_request *request = batch->request;
+	struct lookup *lookup = &batch->decoder->lookup;
+
+	if (len != lookup->len || memcmp(name, lookup->name, len) != 0) {
+		memcpy(lookup->name, name, len);
+		lookup->len = len;
+		lookup->found = keytable_find_project(request->keys, name, len,
+				    request->origin, request->origin_len,
+				    &lookup->project) == KEYTABLE_FOUND;
+	}
+	return lookup;
+}
+
 /*
  * Without a key the first event that names a project decides whether the batch
  * is taken.
@@ -166,10 +197,10 @@ reject(struct batch *batch)
 static void
 find_project(struct batch *batch)
 {
-	const struct decode_request *request = batch->request;
 	const struct event *event = &batch->decoder->event;
 	struct project *project = &batch->reply->project;
 	const struct json_value *value;
+	const struct lookup *lookup;
 	char scratch[EVENT_ID_RAW];
 	const char *name = NULL;
 	size_t len = 0;
@@ -185,9 +216,11 @@ find_project(struct batch *batch)
 	if (name == NULL || len == 0) {
 		return;
 	}
-	if (keytable_find_project(request->keys, name, len, request->origin,
-		request->origin_len, project) != KEYTABLE_FOUND ||
-	    project->require_api_key) {
+	lookup = look_up(batch, name, len);
+	if (lookup->found) {
+		*project = lookup->project;
+	}
+	if (!lookup->found || project->require_api_key) {
 		batch->verdict = DECODE_UNAUTHORIZED;
 		return;
 	}
@@ -230,9 +263,9 @@ static enum decode_result
 read_event(struct batch *batch)
 {
 	struct decoder *decoder = batch->decoder;
-	const struct decode_reply *reply = batch->reply;
 
-	if (reply->accepted + reply->rejected == decoder->cfg->max_events) {
+	/* each costs its reading, whether or not its "events" is the last */
+	if (batch->nevents++ == decoder->cfg->max_events) {
 		return bad(
 		    batch, "more than %u events", decoder->cfg->max_events);
 	}
@@ -424,6 +457,7 @@ decode_batch(struct decoder *decoder, const struct decode_request *request,
 	    ? "not the project of this API key"
 	    : "not the project of this batch";
 	reply->fault[0] = '\0';
+	decoder->lookup.len = 0;
 	start_over(&batch);
 	json_start(&decoder->json, request->body, request->len);
 	result = read_body(&batch);

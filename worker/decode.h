@@ -4,9 +4,10 @@
  *
  * Runs in   worker; pure: bytes in, rows and verdict out
  * Owns      scratch memory that is kept between batches, until
- * decoder_destroy() Promises  no allocation per event; what is not RFC 8259 is
- * refused whole; what leaves the structure readable costs only the event it is
- * in Tests     t/unit/decode_test.c, t/fuzz/decode_fuzz.c
+ *           decoder_destroy()
+ * Promises  no allocation per event; what is not RFC 8259 is refused whole;
+ *           what leaves the structure readable costs only the event it is in
+ * Tests     t/unit/decode_test.c, t/fuzz/decode_fuzz.c
  */
 #ifndef PGD_WORKER_DECODE_H
 #define PGD_WORKER_DECODE_H

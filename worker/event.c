@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Collects where the members of one event lie, while the scanner passes over
- * it, and what is wrong with its structure.  Looks at no value: what a field
- * takes and how it is stored is event_row.c's.
+ * event.c - collects where the members of one event lie
+ *
+ * Runs while the scanner passes over the event, and notes what is wrong with
+ * its structure.  Looks at no value: what a field takes and how it is stored is
+ * event_row.c's.
  */
 #include "worker/event.h"
 
@@ -63,43 +65,25 @@ find_escaped(const struct field_names *names, const struct json_value *name)
 	    names, text, json_unescape(text, name->at, name->len));
 }
 
-static bool
-same_name(const struct json_value *a, const struct json_value *b)
-{
-	return a->len == b->len && memcmp(a->at, b->at, a->len) == 0;
-}
-
 /*
- * A null takes back what the same name said before.  Where a name is spelt with
- * escapes the null is kept instead, and PostgreSQL, which reads them, lets it
- * win.
+ * Only what can become part of a row is kept: of an unsound event, nothing but
+ * the fields, by which it is told.  So there is room for each.
  */
-static bool
-take_back(struct event *event, const struct json_value *name)
-{
-	if (event->others_escaped) {
-		return false;
-	}
-	for (size_t i = 0; i < event->nothers; i++) {
-		if (same_name(&event->others[i].name, name)) {
-			event->others[i].value.at = NULL;
-		}
-	}
-	return true;
-}
-
 static void
 collect_other(struct event *event, const struct json_value *name,
     const struct json_value *value)
 {
-	event->others_escaped |= (name->flags & JSON_ESCAPED) != 0;
-	if (event->nothers == JSON_MEMBERS_MAX ||
-	    (value->type == JSON_NULL && take_back(event, name))) {
+	if (event->structure != EVENT_SOUND) {
 		return;
 	}
+	event->others_escaped |= (name->flags & JSON_ESCAPED) != 0;
+	event->others_null |= value->type == JSON_NULL;
 	event->others[event->nothers].name = *name;
 	event->others[event->nothers].value = *value;
 	event->nothers++;
+	if (!event->others_escaped) {
+		event->nplain++;
+	}
 }
 
 static void
@@ -125,17 +109,108 @@ collect(struct event *event, const struct field_names *names,
 	    ? find_escaped(names, name)
 	    : field_names_find(names, name->at, name->len);
 
-	if (slot == FIELD_UNKNOWN) {
-		collect_other(event, name, value);
-	} else {
-		collect_field(event, slot, value);
-	}
 	if (++event->nmembers > JSON_MEMBERS_MAX) {
 		note_structure(event, EVENT_TOO_WIDE, FIELD_UNKNOWN, &nameless);
 	}
 	note_flags(event, name->flags, FIELD_UNKNOWN, name);
 	note_flags(event, value->flags, slot, name);
+	if (slot == FIELD_UNKNOWN) {
+		collect_other(event, name, value);
+	} else {
+		collect_field(event, slot, value);
+	}
 }
+
+/* --- nulls among the unknown members --- */
+
+/* Any order will do in which the same names are neighbours. */
+static int
+compare_names(const struct event *event, uint16_t a, uint16_t b)
+{
+	const struct json_value *one = &event->others[a].name;
+	const struct json_value *two = &event->others[b].name;
+
+	if (one->len != two->len) {
+		return one->len < two->len ? -1 : 1;
+	}
+	return memcmp(one->at, two->at, one->len);
+}
+
+/* The sorted halves [low, middle) and [middle, high) to one. */
+static void
+merge(const struct event *event, const uint16_t *from, uint16_t *to, size_t low,
+    size_t middle, size_t high)
+{
+	size_t left = low, right = middle;
+
+	for (size_t i = low; i < high; i++) {
+		if (right == high ||
+		    (left < middle &&
+			compare_names(event, from[left], from[right]) <= 0)) {
+			to[i] = from[left++];
+		} else {
+			to[i] = from[right++];
+		}
+	}
+}
+
+/*
+ * The first nplain of the others by name, and of the same name in the order in
+ * which they were sent: a merge sort, whose work no choice of names can drive
+ * up, as it could a hash table's.
+ */
+static const uint16_t *
+sort_names(const struct event *event, uint16_t order[2][JSON_MEMBERS_MAX])
+{
+	uint16_t *from = order[0];
+	uint16_t *to = order[1];
+	size_t n = event->nplain;
+
+	for (size_t i = 0; i < n; i++) {
+		from[i] = (uint16_t)i;
+	}
+	for (size_t width = 1; width < n; width *= 2) {
+		uint16_t *sorted = to;
+
+		for (size_t low = 0; low < n; low += 2 * width) {
+			size_t middle = low + width < n ? low + width : n;
+			size_t high = middle + width < n ? middle + width : n;
+
+			merge(event, from, to, low, middle, high);
+		}
+		to = from;
+		from = sorted;
+	}
+	return from;
+}
+
+/*
+ * A null takes back what the same name said before.  From the first name on
+ * that is spelt with escapes nulls are kept instead, and PostgreSQL, which
+ * reads them, lets the last one win.
+ */
+static void
+take_back_nulls(struct event *event)
+{
+	uint16_t order[2][JSON_MEMBERS_MAX];
+	const uint16_t *sorted = sort_names(event, order);
+	bool taken_back = false;
+
+	for (size_t i = event->nplain; i-- > 0;) {
+		struct event_other *other = &event->others[sorted[i]];
+
+		if (i + 1 < event->nplain &&
+		    compare_names(event, sorted[i], sorted[i + 1]) != 0) {
+			taken_back = false;
+		}
+		taken_back |= other->value.type == JSON_NULL;
+		if (taken_back) {
+			other->value.at = NULL;
+		}
+	}
+}
+
+/* --- the event --- */
 
 static void
 reset(struct event *event)
@@ -145,13 +220,27 @@ reset(struct event *event)
 	event->structure = EVENT_SOUND;
 	event->nmembers = 0;
 	event->nothers = 0;
+	event->nplain = 0;
 	event->others_escaped = false;
+	event->others_null = false;
+}
+
+/* What lies between begin and here is too long already, or not yet. */
+static void
+note_length(struct event *event, const struct json *json, const char *begin,
+    size_t max_bytes)
+{
+	event->bytes = (size_t)(json->at - begin);
+	if (event->bytes > max_bytes) {
+		note_structure(event, EVENT_TOO_LONG, FIELD_UNKNOWN, &nameless);
+	}
 }
 
 static bool
-scan_members(
-    struct event *event, struct json *json, const struct field_names *names)
+scan_members(struct event *event, struct json *json,
+    const struct field_names *names, size_t max_bytes)
 {
+	const char *begin = json->at;
 	struct json_value name, value;
 	bool more = json_enter(json, '}');
 
@@ -159,6 +248,7 @@ scan_members(
 		if (!json_name(json, &name) || !json_value(json, &value)) {
 			return false;
 		}
+		note_length(event, json, begin, max_bytes);
 		collect(event, names, &name, &value);
 		if (!json_next(json, '}', &more)) {
 			return false;
@@ -176,7 +266,7 @@ event_scan(struct event *event, struct json *json,
 
 	reset(event);
 	if (json->at < json->end && *json->at == '{') {
-		if (!scan_members(event, json, names)) {
+		if (!scan_members(event, json, names, max_bytes)) {
 			return false;
 		}
 	} else {
@@ -186,9 +276,9 @@ event_scan(struct event *event, struct json *json,
 		note_structure(
 		    event, EVENT_NOT_OBJECT, FIELD_UNKNOWN, &nameless);
 	}
-	event->bytes = (size_t)(json->at - begin);
-	if (event->bytes > max_bytes) {
-		note_structure(event, EVENT_TOO_LONG, FIELD_UNKNOWN, &nameless);
+	note_length(event, json, begin, max_bytes);
+	if (event->others_null && event->structure == EVENT_SOUND) {
+		take_back_nulls(event);
 	}
 	return true;
 }

@@ -4,7 +4,8 @@
  *
  * Runs in   worker; pure
  * Owns      nothing; the views live as long as the body
- * Promises  no allocation; the last of duplicate members wins; null is absent
+ * Promises  no allocation; the last of duplicate members wins; null is absent;
+ *           n log n comparisons of names at most, and none of an unsound event
  * Failure   false: the JSON is broken, json->fault says how.  What is wrong
  *           with the event alone is in fault.
  * Tests     t/unit/decode_test.c
@@ -51,6 +52,8 @@ struct event {
 	size_t nmembers;
 	size_t nothers;
 	bool others_escaped; /* a name of theirs has a backslash */
+	bool others_null;    /* a value of theirs is null */
+	size_t nplain;       /* others before the first name that has */
 	struct json_value values[FIELD_SLOTS];
 	struct event_other others[JSON_MEMBERS_MAX];
 };

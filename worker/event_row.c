@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the views of one event to PostgreSQL's binary COPY tuple.  Each kind of
- * field has one function, which checks the value, coerces it where nothing is
- * lost and writes it straight into the ring's memory.  Whose project it is has
- * been decided before; where the row goes and what becomes of it is not asked.
+ * event_row.c - from an event's views to a tuple
+ *
+ * PostgreSQL's binary COPY tuple, that is.  Each kind of field has one
+ * function, which checks the value, coerces it where nothing is lost and writes
+ * it straight into the ring's memory.  Whose project it is has been decided
+ * before; where the row goes and what becomes of it is not asked.
  */
 #include "worker/event_row.h"
 
@@ -304,7 +306,7 @@ read_int(struct writer *w, enum field_id id, const struct json_value *value,
 static bool
 write_int8(struct writer *w, enum field_id id, const struct json_value *value)
 {
-	int64_t n;
+	int64_t n = 0;
 
 	if (!read_int(w, id, value, &n)) {
 		return false;
@@ -316,7 +318,7 @@ write_int8(struct writer *w, enum field_id id, const struct json_value *value)
 static bool
 write_int4(struct writer *w, enum field_id id, const struct json_value *value)
 {
-	int64_t n;
+	int64_t n = 0;
 
 	if (!read_int(w, id, value, &n)) {
 		return false;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A perfect hash over the wire names and aliases of the event's fields.  The
- * first eight bytes, the last eight and the length tell all of them apart; a
- * multiplier that spreads them without a collision is searched at start, which
- * takes some tens of tries.  Names that are longer or shorter than all, or that
- * only look alike, are told apart by the comparison.
+ * field_names.c - a perfect hash over the fields' names
+ *
+ * Wire names and aliases.  The first eight bytes, the last eight and the length
+ * tell all of them apart; a multiplier that spreads them without a collision is
+ * searched at start, which takes some tens of tries.  Names that are longer or
+ * shorter than all, or that only look alike, are told apart by the comparison.
  */
 #include "worker/field_names.h"
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chunked framing as an automaton over single bytes; only the data between is
- * moved in blocks.  Its whole memory is struct http_chunks, so a size line or a
- * trailer without end costs the client's time and none of our memory.
+ * http_chunks.c - chunked framing as an automaton over single bytes
+ *
+ * Only the data between sizes is moved in blocks.  The automaton's whole memory
+ * is struct http_chunks, so a size line or a trailer without end costs the
+ * client's time and none of our memory.
  */
 #include "worker/http_chunks.h"
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The head of a request, line by line.  Every verdict depends on the bytes up
- * to one position and on nothing behind it, which is what makes it the same
- * however they were split.  Knows nothing of paths, keys or answers.
+ * http_request.c - the head of a request, line by line
+ *
+ * Every verdict depends on the bytes up to one position and on nothing behind
+ * it, which is what makes it the same however they were split.  Knows nothing
+ * of paths, keys or answers.
  */
 #include "worker/http_request.h"
 

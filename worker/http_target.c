@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The target of a request line: its four forms, what may stand in it, and the
- * parameters of its query.  Escapes are checked here and decoded only in a
- * query's value: a path is compared as it was sent, so "%2e%2e" is a name like
- * any other.
+ * http_target.c - the target of a request line
+ *
+ * Its four forms, what may stand in it, and the parameters of its query.
+ * Escapes are checked here and decoded only in a query's value: a path is
+ * compared as it was sent, so "%2e%2e" is a name like any other.
  */
 #include "worker/http_target.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scanner below everything the decoder does: one pass over the bytes, in
- * which strings, numbers and structure are checked and UTF-8 is validated.  It
- * reports where values lie and what is odd about them.  It builds nothing and
- * knows nothing of events.
+ * json.c - the scanner below everything the decoder does
+ *
+ * One pass over the bytes, in which strings, numbers and structure are checked
+ * and UTF-8 is validated.  It reports where values lie and what is odd about
+ * them.  It builds nothing and knows nothing of events.
  */
 #include "worker/json.h"
 
@@ -463,7 +464,7 @@ walk_push(struct walk *walk, bool object)
 static bool
 walk_begin(struct walk *walk)
 {
-	struct json_value name;
+	struct json_value name = {0};
 
 	if (!walk_is_object(walk)) {
 		return true;
@@ -484,7 +485,7 @@ static bool
 walk_leave(struct walk *walk)
 {
 	while (walk->depth > 0) {
-		bool more;
+		bool more = false;
 
 		if (!json_next(
 			walk->json, walk_is_object(walk) ? '}' : ']', &more)) {

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers as clients send them: a few digits nearly always, which the first
- * lines of each function deal with; anything RFC 8259 allows otherwise, which
- * is brought to digits and an exponent first.  Syntax is json.c's.
+ * json_number.c - numbers as clients send them
+ *
+ * A few digits nearly always, which the first lines of each function deal with;
+ * anything RFC 8259 allows otherwise, which is brought to digits and an
+ * exponent first.  Syntax is json.c's.
  */
 #include "worker/json_number.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * No two doubles and no midpoint between two differ only behind so many
@@ -22,6 +25,17 @@
 #define MAGNITUDE_MAX 308
 #define MAGNITUDE_MIN (-324)
 #define NUMERIC_SCALE_MAX 16383
+
+/*
+ * Half way from the largest double to what would follow it, 2^1024 - 2^970:
+ * from here on the nearest double is an infinity.
+ */
+static const char infinite[] =
+    "17976931348623158079372897140530341507993413271003782693617377"
+    "89804449682927647509466490179775872070963302864166928879109465"
+    "55547851940402630657488671505820681908902000708383676273854845"
+    "81771153176447573027006985557136695962284291481986083493647529"
+    "2719074168444365510704342711559699508093042880177904174497792";
 
 /* digits * 10^exponent, without zeros at either end. */
 struct decimal {
@@ -102,12 +116,25 @@ decimal_to_real(const struct decimal *d, double *out)
 	return isfinite(*out);
 }
 
+/*
+ * Of a number between 1e308 and 1e309.  By its digits, since scanning must cost
+ * no strtod() per number.
+ */
+static bool
+rounds_to_infinity(const struct decimal *d)
+{
+	size_t len = sizeof(infinite) - 1;
+	int order =
+	    memcmp(d->digits, infinite, d->ndigits < len ? d->ndigits : len);
+
+	return order > 0 || (order == 0 && d->ndigits >= len);
+}
+
 bool
 json_number_is_far(const char *text, size_t len)
 {
 	struct decimal d;
 	int64_t magnitude;
-	double real;
 
 	read_decimal(text, len, &d);
 	magnitude = d.ndigits == 0 ? d.sent_exponent
@@ -116,7 +143,7 @@ json_number_is_far(const char *text, size_t len)
 	    d.scale > NUMERIC_SCALE_MAX) {
 		return true;
 	}
-	return magnitude == MAGNITUDE_MAX && !decimal_to_real(&d, &real);
+	return magnitude == MAGNITUDE_MAX && rounds_to_infinity(&d);
 }
 
 static enum json_number_result

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Escapes: taken off where a column holds text, and replaced token by token
- * where it holds JSON and PostgreSQL would refuse them.  JSON text is never
- * searched and edited otherwise: "\\u0000" is a backslash and five characters.
- * That the escapes are well-formed was json.c's to check.
+ * json_text.c - takes escapes off, or replaces them
+ *
+ * Taken off where a column holds text, and replaced token by token where it
+ * holds JSON and PostgreSQL would refuse them.  JSON text is never searched and
+ * edited otherwise: "\\u0000" is a backslash and five characters.  That the
+ * escapes are well-formed was json.c's to check.
  */
 #include "worker/json_text.h"
 

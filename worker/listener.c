@@ -198,6 +198,19 @@ listener_destroy(struct listener *listener)
 }
 
 void
+listener_finish(struct listener *listener)
+{
+	size_t i;
+
+	for (i = 0; i < listener->n; i++) {
+		while (!listener->paused && !listener->resting &&
+		    source_take(&listener->sources[i]))
+			;
+	}
+	listener_pause(listener);
+}
+
+void
 listener_pause(struct listener *listener)
 {
 	listener->paused = true;

@@ -27,6 +27,9 @@ struct listener *listener_create(struct event_base *,
     struct err *);
 void listener_destroy(struct listener *);
 
+/* Takes whoever waits already, then pauses: they were let in. */
+void listener_finish(struct listener *);
+
 /* Leaves new connections in the kernel's queue until listener_resume(). */
 void listener_pause(struct listener *);
 void listener_resume(struct listener *);

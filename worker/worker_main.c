@@ -47,7 +47,7 @@ die(enum exitcode code, const struct err *err)
 	exit((int)code);
 }
 
-/* 3: closes every descriptor that is not the worker's by name. */
+/* 4: closes every descriptor that is not the worker's by name. */
 static void
 keep_descriptors(const struct worker_boot *boot)
 {
@@ -94,8 +94,8 @@ drain(struct worker *worker)
 {
 	if (worker->draining)
 		return;
+	listener_finish(worker->listener);
 	worker->draining = true;
-	listener_pause(worker->listener);
 	conn_drain_all(worker);
 	if (worker->nconns == 0)
 		(void)event_base_loopbreak(worker->base);
@@ -180,28 +180,31 @@ worker_main(const struct worker_boot *boot)
 	static struct process process;
 	struct worker *worker = &process.worker;
 	struct err err;
+	int code;
 
-	/* 1 to 3: who we are, and nothing of what others are.  The
-	 * configuration was cut to ours before we were called. */
+	/* Steps as in proc.h; 1 and 2 were boot.c's. */
+	/* 3: name */
 	proc_enter(PROC_WORKER, (int)boot->number);
 	process.boot = boot;
 	process.ack_fd = boot->shm->ack_fds[boot->slot];
 	worker->cfg = boot->cfg;
+	/* 4: descriptors of others */
 	keep_descriptors(boot);
-	/* 4: limits */
+	/* 5: limits */
 	proc_raise_files(worker->cfg->worker_connections + FILES_EXTRA);
-	/* The one secret, while root can still read it. */
-	if (worker->cfg->tls_certificate[0] != '\0' &&
+	/* 6: the one secret, while root can still read it */
+	if (cfg_uses_tls(worker->cfg) &&
 	    (worker->tls = tls_create(worker->cfg, &err)) == NULL)
 		die(EXIT_CONFIG, &err);
-	/* 5 to 7: no way back */
-	if (proc_drop(worker->cfg->worker_user, boot->master, &err) == -1)
-		die(EXIT_OS, &err);
-	/* 8 and 9: a base of its own; memory before sockets, because the first
-	 * connection may come with the listener */
+	/* 7: no way back */
+	code = proc_drop(worker->cfg->worker_user, boot->master, &err);
+	if (code != 0)
+		die((enum exitcode)code, &err);
+	/* 8 and 9: memory before sockets, because the first connection may
+	 * come with the listener */
 	if (start(&process, &err) == -1)
 		die(EXIT_OS, &err);
-	/* 10 */
+	/* 10: the loop */
 	(void)event_base_dispatch(worker->base);
 	exit(EXIT_DONE);
 }

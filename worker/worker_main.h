@@ -9,17 +9,12 @@
 #ifndef PGD_WORKER_WORKER_MAIN_H
 #define PGD_WORKER_WORKER_MAIN_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 #include "common/cfg.h"
+#include "common/listen_socket.h"
 #include "common/shm.h"
-
-struct worker_listener {
-	int fd;
-	bool tls;
-};
 
 struct worker_boot {
 	const struct cfg *cfg; /* sliced for the worker */
@@ -28,8 +23,8 @@ struct worker_boot {
 	unsigned slot;
 	pid_t master;
 	int control_fd;
-	int log_fd; /* datagram socket to the master; already in use by log.c */
-	const struct worker_listener *listeners;
+	int log_fd; /* SOCK_SEQPACKET, to the master; already in use by log.c */
+	const struct listen_socket *listeners;
 	size_t nlisteners;
 };
 

@@ -136,6 +136,8 @@ static void
 check_same(const struct outcome *a, const struct outcome *b)
 {
 	assert(a->head == b->head);
+	/* Padding is the same too: http_request_init() clears it. */
+	/* NOLINTNEXTLINE(*memory-comparison,cert-exp42-c,cert-flp37-c) */
 	assert(memcmp(&a->req, &b->req, sizeof(a->req)) == 0);
 	assert(a->framing == b->framing);
 	assert(a->fault.status == b->fault.status);

@@ -277,3 +277,38 @@ class Database:
         if self.cluster.running():
             self.cluster.psql("postgres", "DROP DATABASE %s WITH (FORCE)"
                               % self.name)
+
+
+class HeldCommits:
+    """Batches wait for the lock on their progress, and with them answers."""
+
+    WAITING = ("SELECT count(*) FROM pg_stat_activity"
+               " WHERE wait_event_type = 'Lock'"
+               " AND usename = 'productgraph_writer'"
+               " AND datname = current_database()")
+
+    def __init__(self, database):
+        self.database = database
+        cluster = database.cluster
+        # pylint: disable=consider-using-with
+        self.psql = subprocess.Popen(
+            [cluster.bindir + "/psql", "-XqAt", "-v", "ON_ERROR_STOP=1",
+             "-h", cluster.socket_dir, "-p", str(cluster.port),
+             "-U", "postgres", "-d", database.name],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=clean_environment())
+
+    def __enter__(self):
+        self.psql.stdin.write(
+            "BEGIN; LOCK TABLE progress IN EXCLUSIVE MODE; SELECT 'held';\n")
+        self.psql.stdin.flush()
+        assert self.psql.stdout.readline() == "held\n"
+        return self
+
+    def __exit__(self, *_):
+        self.psql.communicate("ROLLBACK;\n")
+
+    def wait(self):
+        """Returns when a batch hangs."""
+        wait_until(lambda: self.database.value(self.WAITING) >= 1, 10,
+                   "a batch at the lock")

@@ -3,13 +3,42 @@
 
 No event is sent twice, so an acknowledged one must be stored exactly once, and
 any other once or not at all.
+
+What a client may see when a server ends gracefully is part of the account.  A
+connection that had been quiet may be closed under it, as HTTP says; a request
+that was sent must be answered.
 """
 
 import collections
+import select
+import ssl
 import threading
 import time
 
 from client import event, unique
+
+
+def ended(connection):
+    """Whether the server has closed a connection on which nothing is due.
+
+    Whoever reuses a connection looks first.  Between this look and the request
+    a server may still close it: that is a request cut off, and is counted.
+    """
+    if not select.select([connection.socket], [], [], 0)[0]:
+        return False
+    timeout = connection.socket.gettimeout()
+    connection.socket.setblocking(False)
+    try:
+        data = connection.socket.recv(1)
+        assert not data, "an answer to no request"
+        return True
+    except (BlockingIOError, ssl.SSLWantReadError):
+        # TLS has words of its own, which are nobody's data.
+        return False
+    except ConnectionError:
+        return True
+    finally:
+        connection.socket.settimeout(timeout)
 
 
 class Ledger:
@@ -26,6 +55,10 @@ class Ledger:
         self.acked = set()
         self.acked_at = []  # time.monotonic() of each answer of 202
         self.failures = collections.Counter()
+        self.refused = 0  # connections that nobody took
+        self.cut = []  # requests that were sent and got no answer
+        self.untaken = []  # the same, the first of their connections
+        self.errors = []  # what went wrong in a thread of ours
         self.stopping = threading.Event()
         self.threads = [
             threading.Thread(target=self._run, args=(number,), daemon=True)
@@ -40,40 +73,77 @@ class Ledger:
         self.stop()
 
     def stop(self):
-        """Ends the load; each thread finishes its request."""
+        """Ends the load; each thread finishes its request.
+
+        A fault that a thread found is raised here.
+        """
         self.stopping.set()
         for thread in self.threads:
             if thread.is_alive():
                 thread.join(60)
                 assert not thread.is_alive(), "a client hangs"
+        self._raise()
+
+    def _raise(self):
+        if self.errors:
+            raise self.errors[0]
 
     def _run(self, number):
+        try:
+            self._post(number)
+        # What escaped would end the thread and be seen by nobody.
+        # pylint: disable=broad-exception-caught
+        except BaseException as error:
+            self.errors.append(error)
+
+    def _connect(self):
+        try:
+            return self.daemon.connect(self.tls, timeout=30)
+        except ConnectionError:
+            with self.lock:
+                self.refused += 1
+                self.failures["refused"] += 1
+            # Not for luck: a refused connection must not spin.
+            time.sleep(0.01)
+            return None
+
+    def _post(self, number):
         connection = None
+        served = False  # any request of this connection
         serial = 0
         while not self.stopping.is_set():
             ids = ["%s_%d_%d" % (self.prefix, number, serial + i)
                    for i in range(self.batch)]
             serial += self.batch
-            try:
+            if connection is not None and ended(connection):
+                connection.close()
+                connection = None
+            if connection is None:
+                connection = self._connect()
+                served = False
                 if connection is None:
-                    connection = self.daemon.connect(self.tls, timeout=30)
-                with self.lock:
-                    self.sent.update(ids)
+                    continue
+            with self.lock:
+                self.sent.update(ids)
+            try:
                 answer = connection.post(
                     [event(event_id=i, session__id="sess_%d" % number)
                      for i in ids], self.key)
-                self._account(ids, answer)
-                if answer.header("Connection") == "close":
-                    connection.close()
-                    connection = None
             except (OSError, EOFError) as error:
                 with self.lock:
+                    (self.cut if served else self.untaken).append(
+                        "%s: %s" % (type(error).__name__, error))
                     self.failures[type(error).__name__] += 1
-                if connection is not None:
-                    connection.close()
-                    connection = None
-                # Not for luck: a refused connection must not spin.
-                time.sleep(0.01)
+                connection.close()
+                connection = None
+                continue
+            self._account(ids, answer)
+            served = True
+            if answer.header("Connection") == "close":
+                connection.close()
+                connection = None
+        if connection is not None:
+            connection.close()
 
     def _account(self, ids, answer):
         with self.lock:
@@ -84,23 +154,38 @@ class Ledger:
             else:
                 self.failures[answer.status] += 1
 
+    def check_served(self, untaken=False):
+        """Every request that was sent got its 202.
+
+        With untaken set, the first of a connection may have been lost with
+        the queue of a listener that closed.
+        """
+        self._raise()
+        cut = self.cut + ([] if untaken else self.untaken)
+        assert not cut, "%d cut off: %s" % (len(cut), cut[:5])
+        others = {what: n for what, n in self.failures.items()
+                  if isinstance(what, int)}
+        assert not others, others
+
     def wait_acked(self, count, seconds=30):
         """Waits for so many further answers of 202."""
         target = len(self.acked_at) + count
         deadline = time.monotonic() + seconds
         while len(self.acked_at) < target:
+            self._raise()
             assert time.monotonic() < deadline, \
                 "%d of %d batches acknowledged; failures %s" % (
                     len(self.acked_at), target, dict(self.failures))
             time.sleep(0.01)
 
-    def longest_gap(self):
-        """The longest time in seconds between two answers of 202."""
-        times = self.acked_at
+    def longest_gap(self, since):
+        """The longest time in seconds without an answer of 202 since then."""
+        times = [since] + [t for t in self.acked_at if t > since]
         return max((b - a for a, b in zip(times, times[1:])), default=0)
 
     def check(self, database):
         """Compares the ledger with what PostgreSQL holds."""
+        self._raise()
         rows = database.query(
             "SELECT event_id AS id, count(*) AS n FROM events"
             " WHERE event_id LIKE '%s%%' GROUP BY 1" % self.prefix)

@@ -3,13 +3,17 @@
 dies; and what changes in the database reaches the workers."""
 
 import datetime
+import glob
+import os
+import struct
+import statistics
 import threading
 import time
 
 import pytest
 
 from client import event, unique
-from cluster import wait_until
+from cluster import HeldCommits, wait_until
 from daemon import Daemon
 from ledger import Ledger
 
@@ -75,6 +79,21 @@ def test_backends_terminated_under_load(daemon, database):
             assert database.value(TERMINATE) >= 1
         ledger.wait_acked(20)
     ledger.check(database)
+
+
+def test_no_acknowledgement_in_time_is_503(make_daemon, database):
+    daemon = make_daemon(http={"ack_timeout": "500ms"}).start()
+    late = event()
+    with daemon.connect() as connection:
+        with HeldCommits(database):
+            answer = connection.post([late])
+            assert answer.status == 503
+            assert int(answer.header("Retry-After")) >= 1
+            assert answer.json["error"] == answer.json["detail"]
+        # The connection lives on, and the event is stored all the same: a 503
+        # promises neither.
+        assert connection.post([event()]).status == 202
+    assert database.events("event_id = '%s'" % late["event_id"])
 
 
 class HungCommit:
@@ -177,14 +196,23 @@ def test_worker_killed_under_load(daemon, database):
     ledger.check(database)
 
 
-def test_service_is_back_soon_after_a_kill(daemon, database):
+@pytest.mark.parametrize("who", ["worker", "aggregator"])
+def test_service_is_back_within_a_second_of_a_kill(make_daemon, database, who):
+    # One worker: another would go on serving and hide the gap.
+    daemon = make_daemon(workers=1).start()
+    gaps = []
     with Ledger(daemon) as ledger:
-        ledger.wait_acked(20)
-        daemon.kill_aggregator()
-        killed = time.monotonic()
-        ledger.wait_acked(1)
-        # A second is promised; this machine has other things to do as well.
-        assert time.monotonic() - killed < 3
+        for _ in range(5):
+            ledger.wait_acked(20)
+            if who == "worker":
+                daemon.kill_worker()
+            else:
+                daemon.kill_aggregator()
+            killed = time.monotonic()
+            ledger.wait_acked(20)
+            gaps.append(ledger.longest_gap(killed))
+    # The median: this machine has other things to do as well.
+    assert statistics.median(gaps) < 1, gaps
     ledger.check(database)
 
 
@@ -242,6 +270,177 @@ def test_a_month_that_was_dropped_is_made_again(daemon, database):
         sent["event_id"]]
 
 
+class HeldEvents(threading.Thread):
+    """A session with the lock that ANALYZE and others take on events."""
+
+    HOLDERS = ("SELECT count(%s) FROM pg_locks WHERE granted AND pid IN"
+               " (SELECT pid FROM pg_stat_activity"
+               " WHERE wait_event = 'PgSleep')"
+               " AND mode = 'ShareUpdateExclusiveLock'"
+               " AND relation = 'events'::regclass")
+
+    def __init__(self, database):
+        super().__init__()
+        self.database = database
+
+    def run(self):
+        try:
+            self.database.execute(
+                "BEGIN; LOCK TABLE events IN SHARE UPDATE EXCLUSIVE MODE;"
+                " SELECT pg_sleep(120)")
+        except RuntimeError:
+            pass
+
+    def __enter__(self):
+        self.start()
+        wait_until(lambda: self.database.value(self.HOLDERS % "*") == 1, 10,
+                   "the lock")
+        return self
+
+    def __exit__(self, *_):
+        self.database.value(self.HOLDERS % "pg_terminate_backend(pid)")
+        self.join(10)
+
+
+def has_month(database, name):
+    """Whether there is such a partition."""
+    return database.value(
+        "SELECT to_regclass('partitions.%s') IS NOT NULL" % name)
+
+
+def test_a_month_that_cannot_be_made_costs_no_other(daemon, database):
+    assert daemon.post([event()]).status == 202
+    first, second, third = event(), event(), event()
+    late = [event(event__timestamp="2019-03-04T05:06:07Z") for _ in range(3)]
+    with HeldEvents(database):
+        # The first waits, as long as clients do; the others do not.
+        assert daemon.post([late[0], first]).status == 202
+        began = time.monotonic()
+        assert daemon.post([late[1], second]).status == 202
+        assert daemon.post([third]).status == 202
+        assert time.monotonic() - began < 3
+        assert daemon.get("/ready").status == 200
+        # Nor do keys: the connection that makes months brings them.
+        key = database.create_key("demo", "shop")
+        wait_until(lambda: daemon.post(
+            [event(project_id="shop")], key).status == 202, 3, "the new key")
+    assert {row["event_id"] for row in database.events()} >= {
+        sent["event_id"] for sent in (first, second, third)}
+    letters = database.query("SELECT event_id, sqlstate, message"
+                             " FROM dead_letters")
+    assert {row["event_id"] for row in letters} == {
+        sent["event_id"] for sent in late[:2]}
+    for letter in letters:
+        assert letter["sqlstate"] == "55P03"
+        assert "partition" in letter["message"]
+    assert "control connection to PostgreSQL:" not in daemon.log()
+    # And it is made when it can be, whether anybody asks or not.
+    wait_until(lambda: has_month(database, "events_y2019m03"), 20, "the month")
+    daemon.wait_log('"events_y2019m03" is there')
+    assert daemon.post(late[2:]).status == 202
+    assert [row["event_id"] for row in database.events(
+        "timestamp < '2020-01-01'")] == [late[2]["event_id"]]
+
+
+def test_the_present_month_is_waited_for(make_daemon, database):
+    """All would become dead letters; a client can send again."""
+    daemon = make_daemon(http={"ack_timeout": "7s"}).start()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    name = "events_y%04dm%02d" % (now.year, now.month)
+    sent = [event(event__timestamp=now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            for _ in range(2)]
+    assert daemon.post([event()]).status == 202
+    database.execute("DROP TABLE partitions." + name)
+    with HeldEvents(database):
+        assert daemon.post(sent[:1]).status == 503
+        assert daemon.get("/ready").status == 503
+        assert daemon.post(sent[1:]).status == 503
+    daemon.wait_ready(20)
+    assert has_month(database, name)
+    assert database.value("SELECT count(*) FROM dead_letters") == 0
+    # What was in the ring is stored once.
+    assert [row["event_id"] for row in database.events(
+        "event_id = '%s'" % sent[0]["event_id"])] == [sent[0]["event_id"]]
+
+
+# ---- a worker that writes nonsense ----
+
+def rings_mapped(pid):
+    """The inodes of the rings that a process has mapped."""
+    with open("/proc/%d/maps" % pid, encoding="utf-8") as f:
+        return {int(line.split()[4]) for line in f
+                if "memfd:productgraph-ring" in line}
+
+
+def rings_open(pid):
+    """{inode: path} of the rings that a process has open."""
+    found = {}
+    for path in glob.glob("/proc/%d/fd/*" % pid):
+        try:
+            if "memfd:productgraph-ring" in os.readlink(path):
+                found[os.stat(path).st_ino] = path
+        except FileNotFoundError:
+            pass
+    return found
+
+
+HEAD = 64  # of struct ring_header
+
+
+def write_head(path, head):
+    """What a worker can do to its ring."""
+    with open(path, "r+b", buffering=0) as ring:
+        ring.seek(HEAD)
+        ring.write(struct.pack("=Q", head))
+
+
+@pytest.mark.parametrize("head", [0xfffffffffffffff8, 1 << 62, 12345])
+def test_a_broken_ring_costs_no_other(daemon, database, head):
+    sent = [event() for _ in range(3)]
+    used = set()
+    for pid in daemon.workers().values():
+        used |= rings_mapped(pid)
+    rings = rings_open(daemon.master)
+    assert len(used) == 2 and len(rings) == 4
+    # Those of the workers before a reload, or after it.
+    for inode in set(rings) - used:
+        write_head(rings[inode], head)
+    assert daemon.post(sent[:1]).status == 202
+    daemon.wait_log("ring of a worker is broken")
+    # Nor does it come back with the next aggregator.
+    old = daemon.kill_aggregator()
+    wait_until(lambda: daemon.aggregator() not in (None, old), 10, "another")
+    post_until_accepted(daemon, sent[1:2])
+    assert "progress" not in daemon.log()
+    # It ends with the worker.
+    workers = set(daemon.workers().values())
+    daemon.reload()
+    wait_until(lambda: len(daemon.workers()) == 2 and
+               not workers & set(daemon.processes()), 20, "other workers")
+    for _ in range(10):
+        post_until_accepted(daemon, [event()])
+    post_until_accepted(daemon, sent[2:])
+    assert {row["event_id"] for row in database.events()} >= {
+        each["event_id"] for each in sent}
+
+
+# ---- a drain ----
+
+def test_a_drain_under_load_takes_no_longer_than_what_was_there(
+        make_daemon, database):
+    daemon = make_daemon(stop_timeout="15s", postgres={"batch_rows": 20})
+    daemon.start()
+    with Ledger(daemon, threads=8) as ledger:
+        ledger.wait_acked(20)
+        old = daemon.aggregator()
+        daemon.configure(postgres={"batch_rows": 40})
+        daemon.reload()
+        wait_until(lambda: old not in daemon.processes(), 10, "its end")
+        ledger.wait_acked(20)
+    ledger.check(database)
+    assert "stop_timeout has passed" not in daemon.log()
+
+
 # ---- keys and settings ----
 
 def test_a_revoked_key_stops_working_within_a_second(daemon, database):
@@ -282,6 +481,26 @@ def test_project_settings_reach_the_workers(daemon, database):
         " array['https://a.example', 'https://mine.example']"
         " WHERE slug = 'shop'", user="productgraph_admin")
     wait_until(lambda: status() == 202, 1, "the longer list")
+
+
+def test_what_is_not_published_is_named_with_the_reason(
+        make_daemon, database):
+    database.execute(
+        "UPDATE projects SET allowed_origins = array[repeat('x', 70000)]"
+        " WHERE slug = 'shop'")
+    daemon = make_daemon(key_table_size=1048576).start()
+    daemon.wait_log('1 projects or keys .*too long; first="shop"')
+    daemon.wait_log('project that is left out itself; first="shop"')
+    assert daemon.post([event()]).status == 202
+    assert "key_table_size" not in daemon.log()
+    # Far more than fit.
+    database.execute(
+        "UPDATE projects SET allowed_origins = '{}' WHERE slug = 'shop';"
+        "INSERT INTO projects (org_id, name, slug)"
+        " SELECT org_id, 'x', 'p' || n"
+        " FROM projects, generate_series(1, 20000) n WHERE slug = 'shop'")
+    daemon.wait_log(
+        'projects or keys .*key_table_size is too small; first="p')
 
 
 # ---- a schema that does not fit ----

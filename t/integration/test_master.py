@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The master: start, reload, stop, and the death of anybody."""
 
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,8 @@ import time
 import pytest
 
 from client import event, request
-from cluster import BUILD, clean_environment, free_port, wait_until
+from cluster import (BUILD, HeldCommits, clean_environment, free_port,
+                     wait_until)
 from ledger import Ledger
 
 
@@ -171,6 +173,10 @@ def test_reloads_under_load_lose_and_double_nothing(daemon, database):
             wait_reload(daemon, "reload done", start)
         ledger.wait_acked(20)
     ledger.check(database)
+    # No client has noticed anything: neither a refusal, nor an end amid a
+    # request, nor any answer but a 202.
+    ledger.check_served()
+    assert not ledger.refused
 
 
 def test_many_reloads_at_once_become_few(daemon):
@@ -216,6 +222,62 @@ def test_quit_finishes_what_is_in_flight(daemon, database):
     daemon.assert_nothing_left()
 
 
+def post_bytes(*events):
+    """A POST of these events as it goes over the wire."""
+    body = json.dumps({"events": events}).encode()
+    return (b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def answers_until_the_end(connection):
+    """How many answers, each a 202, come until one says that it is the last.
+
+    Of what was sent behind that one the client knows that nobody read it.
+    """
+    count = 0
+    while True:
+        answer = connection.response()
+        assert answer.status == 202, answer
+        count += 1
+        if answer.header("Connection") == "close":
+            assert connection.end() == "eof"
+            return count
+
+
+def test_quit_waits_for_what_is_not_yet_stored(make_daemon, database):
+    daemon = make_daemon(workers=1).start()
+    with daemon.connect() as one, daemon.connect() as pair, \
+            daemon.connect() as idle:
+        with HeldCommits(database) as held:
+            one.send(post_bytes(event()))
+            pair.send(post_bytes(event()) + post_bytes(event()))
+            assert request(idle, "GET", "/health").status == 200
+            held.wait()
+            daemon.send(signal.SIGQUIT)
+            # Which shows that the worker has heard of it.
+            assert idle.end() == "eof"
+            assert daemon.process.poll() is None
+        answered = answers_until_the_end(one)
+        assert answered == 1
+        answered += answers_until_the_end(pair)
+    assert daemon.wait() == 0
+    assert len(database.events()) == answered
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_quit_serves_who_was_let_in(daemon, database, tls):
+    """A client that has connected, and sends when it hears of nothing."""
+    with daemon.connect(tls) as fresh:
+        daemon.send(signal.SIGQUIT)
+        fresh.send(post_bytes(event()))
+        answer = fresh.response()
+        assert answer.status == 202
+        assert answer.header("Connection") == "close"
+        assert fresh.end() == "eof"
+    assert daemon.wait() == 0
+    assert len(database.events()) == 1
+
+
 def test_quit_waits_no_longer_than_its_deadline(make_daemon):
     daemon = make_daemon(stop_timeout="1s").start()
     with daemon.connect() as slow:
@@ -232,6 +294,9 @@ def test_quit_under_load_loses_nothing(daemon, database):
         ledger.wait_acked(50)
         assert daemon.stop(signal.SIGQUIT) == 0
     ledger.check(database)
+    # Who is in gets an answer.  Who connects while the listeners close may be
+    # refused, or be taken by the kernel and by nobody else.
+    ledger.check_served(untaken=True)
 
 
 # ---- death ----

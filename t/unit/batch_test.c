@@ -6,6 +6,7 @@
 #include "aggregator/batch.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/row.h"
@@ -247,6 +248,37 @@ Test(batch, is_what_it_was_when_memory_ends)
 	cr_assert_eq(batch_add(&batch, record, len, &whole), 0);
 	cr_expect_eq(batch.leaves[0].rows, 3);
 	expect_id(&batch.leaves[0], 2, "too many");
+	batch_free(&batch);
+}
+
+Test(batch, takes_only_so_many_months_from_a_record)
+{
+	const size_t rows = BATCH_MONTHS_MAX + 2;
+	struct batch batch = BATCH_INIT;
+	size_t i, len = 0;
+	uint8_t *record;
+	bool whole;
+
+	record = malloc((rows + 1) * TUPLE_KIT_MAX);
+	cr_assert_not_null(record);
+	/* One that is there before is not counted. */
+	len = add_row(record, 0, 0, "before");
+	cr_assert_eq(batch_add(&batch, record, len, &whole), 0);
+	for (i = len = 0; i < rows; i++)
+		len = add_row(record, len, (int64_t)i * 32 * DAY_US, "x");
+	len = add_row(record, len, 0, "behind");
+	cr_assert_eq(batch_add(&batch, record, len, &whole), 0);
+	cr_expect_not(whole);
+	cr_expect_eq(batch.nleaves, BATCH_MONTHS_MAX + 1);
+	cr_expect_eq(batch.rows, BATCH_MONTHS_MAX + 2);
+	free(record);
+	/* The next record is as good as any. */
+	record = malloc(TUPLE_KIT_MAX);
+	cr_assert_not_null(record);
+	len = add_row(record, 0, -32 * DAY_US, "next");
+	cr_assert_eq(batch_add(&batch, record, len, &whole), 0);
+	cr_expect(whole);
+	free(record);
 	batch_free(&batch);
 }
 

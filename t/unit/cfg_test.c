@@ -431,6 +431,23 @@ Test(cfg, defaults_need_only_a_certificate)
 	cfg_destroy(loaded);
 }
 
+/* Else a worker would load what the check did not look at, or the reverse. */
+Test(cfg, a_worker_knows_as_the_master_does_whether_tls_is_used)
+{
+	struct cfg *cfg = cfg_default(), *plain = load("");
+	struct cfg *slice = cfg_slice(cfg, PROC_WORKER);
+
+	cr_expect(cfg_uses_tls(cfg));
+	cr_expect(cfg_uses_tls(slice));
+	cfg_destroy(slice);
+	slice = cfg_slice(plain, PROC_WORKER);
+	cr_expect_not(cfg_uses_tls(plain));
+	cr_expect_not(cfg_uses_tls(slice));
+	cfg_destroy(slice);
+	cfg_destroy(plain);
+	cfg_destroy(cfg);
+}
+
 Test(cfg, slices_by_process)
 {
 	struct cfg *cfg = load("node = 'n'\n"

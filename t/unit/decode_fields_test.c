@@ -4,6 +4,7 @@
  * which it refuses the rest.
  */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,7 +199,9 @@ Test(decode_fields, broken_utf8)
 			    "\"page.title\":\"%.*s%s%.*s", pad, A50, broken[i],
 			    pad / 2, A50);
 			if (strchr(broken[i], '"') == NULL) {
-				strcat(member, "\"");
+				size_t end = strlen(member);
+
+				memcpy(member + end, "\"", 2);
 			} else {
 				member[strcspn(member + 15, "\"") + 16] = '\0';
 			}
@@ -256,7 +259,9 @@ Test(decode_fields, every_type_in_both_spellings)
 			(void)snprintf(member, sizeof(member),
 			    "\"event.type\":\"%s\"", event_types[i]);
 			for (char *at = member + 14; k == 1 && *at; at++) {
-				*at = *at == '.' ? '_' : *at;
+				if (*at == '.') {
+					*at = '_';
+				}
 			}
 			cr_expect(kit_member(&kit, member) == DECODE_OK);
 			cr_assert(kit_row(&kit, 0), "%s", member);
@@ -498,6 +503,12 @@ static const struct field_case others[] = {
     {"\"x\":1,\"x\":null", "(null)", NULL},
     {"\"x\":1,\"y\":\"\",\"x\":null", "{\"y\":\"\"}", NULL},
     {"\"x\":null,\"x\":1", "{\"x\":1}", NULL},
+    {"\"x\":1,\"x\":null,\"x\":2,\"xy\":3,\"x\":4",
+	"{\"x\":2,\"xy\":3,\"x\":4}", NULL},
+    {"\"a\":1,\"c\":2,\"b\":3,\"c\":null,\"d\":null,\"a\":4,\"b\":null",
+	"{\"a\":1,\"a\":4}", NULL},
+    {"\"x\":1,\"x\":null,\"\\t\":2,\"y\":3,\"y\":null",
+	"{\"\\t\":2,\"y\":3,\"y\":null}", NULL},
     {"\"x\":1,\"\\u0078\":null", "{\"x\":1,\"\\u0078\":null}", NULL},
     {"\"\\u0078\":1,\"x\":null", "{\"\\u0078\":1,\"x\":null}", NULL},
     {"\"x\":1,\"x\":2", "{\"x\":1,\"x\":2}", NULL},
@@ -537,6 +548,54 @@ Test(decode_fields, escaped_names)
 	};
 
 	CHECK(PAGE_TITLE, cases);
+}
+
+/* strtod() knows whether a number is too large. */
+static void
+check_far(struct kit *kit, const char *number)
+{
+	char member[512];
+
+	(void)snprintf(member, sizeof(member), "\"x\":%s", number);
+	cr_expect(kit_member(kit, member) == DECODE_OK);
+	cr_expect(kit->reply.rejected == (isinf(strtod(number, NULL)) ? 1 : 0),
+	    "%s", number);
+}
+
+/*
+ * The least number that rounds to infinity, 2^1024 - 2^970, with something
+ * behind it, cut short, and with any one digit another.
+ */
+Test(decode_fields, next_to_infinity)
+{
+	static const char least[] =
+	    "17976931348623158079372897140530341507993413271003782693617377"
+	    "89804449682927647509466490179775872070963302864166928879109465"
+	    "55547851940402630657488671505820681908902000708383676273854845"
+	    "81771153176447573027006985557136695962284291481986083493647529"
+	    "2719074168444365510704342711559699508093042880177904174497792";
+	static const char *const tails[] = {
+	    "", ".0", ".00000000000000000001", "e0", "0e-1", "e-1", "e1"};
+	int digits = (int)sizeof(least) - 1;
+	char text[sizeof(least) + 32];
+	struct kit kit;
+
+	kit_init(&kit);
+	for (size_t i = 0; i < COUNT(tails); i++) {
+		(void)snprintf(text, sizeof(text), "%s%s", least, tails[i]);
+		check_far(&kit, text);
+	}
+	for (int i = 1; i < digits; i++) {
+		(void)snprintf(
+		    text, sizeof(text), "%.*se%d", i, least, digits - i);
+		check_far(&kit, text);
+		for (char digit = '0'; digit <= '9'; digit++) {
+			memcpy(text, least, sizeof(least));
+			text[i] = digit;
+			check_far(&kit, text);
+		}
+	}
+	kit_fini(&kit);
 }
 
 /* The largest exponents that may be, with many digits before and behind. */

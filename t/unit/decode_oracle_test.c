@@ -7,6 +7,7 @@
  * DECODE_SEED chooses the documents; the seed is part of every message.
  */
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,8 +103,8 @@ number(struct generator *g)
 		    (unsigned)draw(g, 1000000000), (unsigned)draw(g, 100));
 		break;
 	default:
-		(void)snprintf(text, sizeof(text), "%lld",
-		    (long long)(draw(g, UINT32_MAX) << 30));
+		(void)snprintf(
+		    text, sizeof(text), "%" PRIu64, draw(g, UINT32_MAX) << 30);
 		break;
 	}
 	put(g, text);

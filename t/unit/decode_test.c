@@ -4,7 +4,9 @@
  * 8259 has to say.  The values of fields are in decode_fields_test.c, the
  * comparison with json-c in decode_oracle_test.c.
  *
- * Linked with malloc, calloc, realloc and reallocarray wrapped, to count them.
+ * Linked with malloc, calloc, realloc and reallocarray wrapped, to count them,
+ * and so with what a client might make the decoder do too often: memcmp, strtod
+ * and keytable_find_project.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -55,6 +57,44 @@ __wrap_reallocarray(void *old, size_t n, size_t size)
 {
 	allocations++;
 	return __real_reallocarray(old, n, size);
+}
+
+/* --- work --- */
+
+static size_t comparisons;
+static size_t conversions;
+static size_t lookups;
+
+int __real_memcmp(const void *, const void *, size_t);
+int __wrap_memcmp(const void *, const void *, size_t);
+double __real_strtod(const char *, char **);
+double __wrap_strtod(const char *, char **);
+enum keytable_result __real_keytable_find_project(const struct keytable *,
+    const char *, size_t, const char *, size_t, struct project *);
+enum keytable_result __wrap_keytable_find_project(const struct keytable *,
+    const char *, size_t, const char *, size_t, struct project *);
+
+int
+__wrap_memcmp(const void *a, const void *b, size_t len)
+{
+	comparisons++;
+	return __real_memcmp(a, b, len);
+}
+
+double
+__wrap_strtod(const char *text, char **end)
+{
+	conversions++;
+	return __real_strtod(text, end);
+}
+
+enum keytable_result
+__wrap_keytable_find_project(const struct keytable *table, const char *name,
+    size_t len, const char *origin, size_t origin_len, struct project *project)
+{
+	lookups++;
+	return __real_keytable_find_project(
+	    table, name, len, origin, origin_len, project);
 }
 
 /* Text of n copies of part, with a separator; to be freed. */
@@ -487,6 +527,35 @@ Test(decode, events_of_a_batch)
 	kit_fini(&kit);
 }
 
+/* All "events" of a body together, though only the last one counts. */
+Test(decode, events_of_all_events)
+{
+	static const struct {
+		bool key;
+		const char *events;
+		enum decode_result result;
+	} cases[] = {
+	    {true, "1],\"events\":[],\"events\":[1,2", DECODE_OK},
+	    {true, "1],\"events\":[],\"events\":[1,2,3", DECODE_BAD},
+	    {true, "1,2,3],\"events\":[1],\"events\":[", DECODE_BAD},
+	    {false, "1,2],\"events\":[1,2", DECODE_BAD},
+	    {false, "{\"project_id\":\"x\"},2,3", DECODE_UNAUTHORIZED},
+	    {false, "{\"project_id\":\"x\"},2,3,4", DECODE_BAD},
+	};
+	struct kit kit;
+
+	kit_init(&kit);
+	kit.cfg.max_events = 3;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		kit.project = cases[i].key ? &kit.key : NULL;
+		cr_expect(kit_events(&kit, cases[i].events) == cases[i].result,
+		    "%zu: %s", i, kit.reply.fault);
+		cr_expect_str_eq(kit.reply.fault,
+		    cases[i].result == DECODE_BAD ? "more than 3 events" : "");
+	}
+	kit_fini(&kit);
+}
+
 Test(decode, one_bad_of_a_thousand)
 {
 	struct kit kit;
@@ -637,6 +706,86 @@ Test(decode, members)
 			strstr(kit.errors, cases[i].error) != NULL,
 		    "%zu: %s", i, kit.errors);
 		free(member);
+	}
+	kit_fini(&kit);
+}
+
+/*
+ * Nulls among unknown members are compared with those before them only when the
+ * event is within its limits, and then not with each.
+ */
+Test(decode, nulls_beyond_the_limits)
+{
+	const size_t nulls = 20000;
+	char *member = members("", 999, ",");
+	char *behind = repeat(member, "\"xxx\":null", ",", nulls, "");
+	struct kit kit;
+
+	kit_init(&kit);
+	for (int i = 0; i < 2; i++) {
+		kit.cfg.max_event = i == 0 ? 102400 : 1 << 20;
+		comparisons = 0;
+		cr_expect(kit_member(&kit, behind) == DECODE_OK);
+		/* each null is compared with "null" */
+		cr_expect(comparisons < 2 * nulls, "%zu", comparisons);
+		cr_expect_str_eq(kit.errors,
+		    i == 0 ? "{\"index\":0,\"event_id\":\"e1\",\"field\":"
+			     "\"event\",\"error\":\"event: longer than "
+			     "102400 bytes\"}"
+			   : "{\"index\":0,\"event_id\":\"e1\",\"field\":"
+			     "\"event\",\"error\":\"event: more than 1000 "
+			     "members\"}");
+	}
+	free(behind);
+	free(member);
+	kit_fini(&kit);
+}
+
+Test(decode, nulls_within_the_limits)
+{
+	char text[16384] = "";
+	char *at = text;
+	struct kit kit;
+
+	kit_init(&kit);
+	/* the even ones are taken back, and null never was another hundred */
+	for (int i = 0; i < 500; i++) {
+		at += sprintf(at, "\"%03d\":%d,", i, i);
+	}
+	for (int i = 0; i < 495; i++) {
+		at += sprintf(at, "\"%03d\":null,", i * 2 % 600);
+	}
+	at[-1] = '\0';
+	comparisons = 0;
+	cr_expect(kit_member(&kit, text) == DECODE_OK);
+	cr_expect(comparisons < 12000, "%zu", comparisons);
+	cr_assert(kit_row(&kit, 0), "%s", kit.errors);
+	at = stpcpy(text, "{");
+	for (int i = 1; i < 500; i += 2) {
+		at += sprintf(at, "\"%03d\":%d,", i, i);
+	}
+	at[-1] = '}';
+	cr_expect_str_eq(kit_value(&kit, FIELD_ATTRIBUTES), text);
+	kit_fini(&kit);
+}
+
+/* Digits tell whether a double can hold a number, wherever it is. */
+Test(decode, numbers_are_not_converted_to_be_scanned)
+{
+	char *bodies[2];
+	struct kit kit;
+
+	bodies[0] = repeat("{\"a\":[", "1e308", ",", 1000, "],\"events\":[]}");
+	bodies[1] = repeat("{\"events\":[{" KIT_MEMBERS ",\"x\":[",
+	    "-17976931348623158e292", ",", 1000, "]}]}");
+	kit_init(&kit);
+	for (uint32_t i = 0; i < 2; i++) {
+		conversions = 0;
+		cr_expect(kit_decode(&kit, bodies[i], strlen(bodies[i])) ==
+		    DECODE_OK);
+		cr_expect(kit.reply.accepted == i, "%s", kit.errors);
+		cr_expect(conversions == 0, "%zu", conversions);
+		free(bodies[i]);
 	}
 	kit_fini(&kit);
 }
@@ -834,6 +983,48 @@ Test(decode, projects)
 			: strstr(kit.errors, projects[i].error) != NULL,
 		    "%s: %s", projects[i].name, kit.errors);
 	}
+	kit_fini(&kit);
+}
+
+#define NEXT_EVENTS "],\"events\":["
+
+/* Once by a name, however many "events" begin with it. */
+Test(decode, lookups_of_a_project)
+{
+	static const struct {
+		const char *events;
+		size_t lookups;
+		enum decode_result result;
+	} cases[] = {
+	    {KIT_EVENT "," KIT_EVENT, 1, DECODE_OK},
+	    {KIT_EVENT NEXT_EVENTS KIT_EVENT NEXT_EVENTS NEXT_EVENTS KIT_EVENT,
+		1, DECODE_OK},
+	    {EVENT_OF("\"nobody\"") NEXT_EVENTS NEXT_EVENTS EVENT_OF(
+		 "\"nobody\"") "," KIT_EVENT,
+		1, DECODE_UNAUTHORIZED},
+	    {EVENT_OF("\"proj_key\"")
+		    NEXT_EVENTS EVENT_OF("\"proj\\u005fkey\""),
+		1, DECODE_UNAUTHORIZED},
+	    {EVENT_OF("\"nobody\"") NEXT_EVENTS KIT_EVENT, 2, DECODE_OK},
+	    {KIT_EVENT NEXT_EVENTS EVENT_OF("\"nobody\""), 2,
+		DECODE_UNAUTHORIZED},
+	};
+	struct kit kit;
+
+	kit_init(&kit);
+	kit.project = NULL;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		lookups = 0;
+		cr_expect(kit_events(&kit, cases[i].events) == cases[i].result,
+		    "%zu", i);
+		cr_expect(lookups == cases[i].lookups, "%zu: %zu", i, lookups);
+	}
+	/* nothing is remembered from one batch to the next */
+	kit.origin = "https://b.example";
+	cr_expect(
+	    kit_events(&kit, EVENT_OF("\"proj_other\"")) == DECODE_FORBIDDEN);
+	kit.origin = "https://a.example";
+	cr_expect(kit_events(&kit, EVENT_OF("\"proj_other\"")) == DECODE_OK);
 	kit_fini(&kit);
 }
 

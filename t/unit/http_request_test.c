@@ -76,10 +76,13 @@ static void
 check_same(const struct verdict *a, const struct verdict *b,
     const struct request_case *c, size_t first, size_t step)
 {
+	/* Padding is the same too: http_request_init() clears it. */
+	/* NOLINTNEXTLINE(*memory-comparison,cert-exp42-c,cert-flp37-c) */
+	const int req = memcmp(&a->req, &b->req, sizeof(a->req));
+
 	cr_assert(a->result == b->result &&
 		a->fault.status == b->fault.status &&
-		a->fault.detail == b->fault.detail &&
-		memcmp(&a->req, &b->req, sizeof(a->req)) == 0,
+		a->fault.detail == b->fault.detail && req == 0,
 	    "%s\nfrom %zu by %zu: %d (%d %s), whole: %d (%d %s)", c->bytes,
 	    first, step, b->result, b->fault.status, b->fault.detail, a->result,
 	    a->fault.status, a->fault.detail);

@@ -174,7 +174,7 @@ Test(log, relays_a_child_under_the_name_the_master_knows)
 	log_set_prefix("master");
 	log_warn("hello");
 	log_to_fd(out[1]);
-	cr_expect_eq(log_relay(pair[0], "worker 2[77]"), 0);
+	cr_expect_eq(log_relay(pair[0], "worker 2[77]"), LOG_RELAYED_ALL);
 	text = written();
 	cr_expect(
 	    matches(text, STAMP "warn worker 2\\[77\\]: hello\n$"), "%s", text);
@@ -209,7 +209,7 @@ Test(log, trusts_no_child)
 		cr_assert_eq(
 		    send(pair[1], hostile[i].message, hostile[i].len, 0),
 		    (ssize_t)hostile[i].len);
-		cr_expect_eq(log_relay(pair[0], "w"), 0);
+		cr_expect_eq(log_relay(pair[0], "w"), LOG_RELAYED_ALL);
 		text = written();
 		if (hostile[i].want == NULL)
 			cr_expect_str_empty(text, "%s", hostile[i].name);
@@ -219,7 +219,7 @@ Test(log, trusts_no_child)
 	}
 	memset(huge, 2, sizeof(huge));
 	cr_assert_gt(send(pair[1], huge, sizeof(huge), 0), 0);
-	cr_expect_eq(log_relay(pair[0], "w"), 0);
+	cr_expect_eq(log_relay(pair[0], "w"), LOG_RELAYED_ALL);
 	cr_expect_str_empty(written());
 }
 
@@ -230,19 +230,35 @@ Test(log, takes_only_so_many_lines_at_once)
 
 	for (i = 0; i < 100; i++)
 		cr_assert_eq(send(pair[1], "\2x", 2, 0), 2);
-	cr_expect_eq(log_relay(pair[0], "w"), 0);
+	cr_expect_eq(log_relay(pair[0], "w"), LOG_RELAYED_SOME);
 	for (p = written(); *p != '\0'; p++)
 		lines += *p == '\n';
 	cr_expect_lt(lines, 100);
 	cr_expect_gt(lines, 0);
+	cr_expect_eq(log_relay(pair[0], "w"), LOG_RELAYED_ALL);
 }
 
 Test(log, says_when_the_child_is_gone)
 {
 	cr_assert_eq(send(pair[1], "\2last words", 11, 0), 11);
 	(void)close(pair[1]);
-	cr_expect_eq(log_relay(pair[0], "w"), -1);
+	cr_expect_eq(log_relay(pair[0], "w"), LOG_RELAYED_LAST);
 	cr_expect_not_null(strstr(written(), "last words"));
+}
+
+/* A process the child forked may keep the child's end open for ever. */
+Test(log, says_that_nothing_waits_while_the_child_is_not_gone)
+{
+	int other = dup(pair[1]);
+
+	cr_assert_neq(other, -1);
+	cr_assert_eq(send(pair[1], "\2last words", 11, 0), 11);
+	(void)close(pair[1]);
+	cr_expect_eq(log_relay(pair[0], "w"), LOG_RELAYED_ALL);
+	cr_expect_not_null(strstr(written(), "last words"));
+	cr_expect_eq(log_relay(pair[0], "w"), LOG_RELAYED_ALL);
+	(void)close(other);
+	cr_expect_eq(log_relay(pair[0], "w"), LOG_RELAYED_LAST);
 }
 
 Test(log, throttles_by_place)
