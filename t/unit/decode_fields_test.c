@@ -589,9 +589,9 @@ Test(decode_fields, next_to_infinity)
 		(void)snprintf(
 		    text, sizeof(text), "%.*se%d", i, least, digits - i);
 		check_far(&kit, text);
-		for (char digit = '0'; digit <= '9'; digit++) {
+		for (int digit = 0; digit <= 9; digit++) {
 			memcpy(text, least, sizeof(least));
-			text[i] = digit;
+			text[i] = "0123456789"[digit];
 			check_far(&kit, text);
 		}
 	}
