@@ -27,6 +27,10 @@ static const char *const proc_titles[PROC_COUNT] = {
 #include "common/proc.def"
 };
 
+/* The memory that ps shows, and how much of it the program's name took. */
+static char *proc_name;
+static size_t proc_name_len;
+
 const char *
 proc_title(enum proc proc)
 {
@@ -48,6 +52,26 @@ proc_signals(void)
 }
 
 void
+proc_title_init(int argc, char **argv)
+{
+	proc_name = argv[0];
+	proc_name_len = strlen(argv[0]);
+	setproctitle_init(argc, argv, environ);
+}
+
+/*
+ * libbsd leaves a dot where the program's name ended, if that is behind the
+ * end of the title: ps would show it.
+ */
+static void
+proc_set_title(const char *what)
+{
+	setproctitle("-productgraphd: %s", what);
+	if (proc_name != NULL && strlen(proc_name) < proc_name_len)
+		proc_name[proc_name_len] = '\0';
+}
+
+void
 proc_enter(enum proc proc, int number)
 {
 	char prefix[64];
@@ -60,7 +84,7 @@ proc_enter(enum proc proc, int number)
 	log_set_prefix(prefix);
 	/* The operator's command keeps its arguments for ps to show. */
 	if (proc != PROC_CTL)
-		setproctitle("-productgraphd: %s", prefix);
+		proc_set_title(prefix);
 }
 
 static int

@@ -41,6 +41,9 @@ enum proc {
 
 const char *proc_title(enum proc);
 
+/* Before proc_enter(), and before the arguments are looked at. */
+void proc_title_init(int argc, char **argv);
+
 /*
  * Whether the daemon may give its children to user: 0 and the uid, or the exit
  * code and the reason.  Looks into the system's accounts, which may block.

@@ -266,7 +266,7 @@ main(int argc, char **argv)
 	(void)signal(SIGCHLD, SIG_DFL);
 	/* Before the titles' code copies the environment. */
 	proc_scrub_environment();
-	setproctitle_init(argc, argv, environ);
+	proc_title_init(argc, argv);
 	while ((c = getopt_long(
 		    argc, argv, "c:fhp:s:tTV", long_options, NULL)) != -1) {
 		switch (c) {
