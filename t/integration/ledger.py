@@ -35,7 +35,8 @@ def ended(connection):
     except (BlockingIOError, ssl.SSLWantReadError):
         # TLS has words of its own, which are nobody's data.
         return False
-    except ConnectionError:
+    except (ConnectionError, ssl.SSLEOFError):
+        # Its worker was killed: no goodbye.
         return True
     finally:
         connection.socket.settimeout(timeout)
