@@ -28,7 +28,11 @@
  * somebody else, whom a child that was taken over left behind.
  */
 #define LAST_WORDS_ROUNDS 16
-#define LIFE_LONG_MS 10000 /* a life after which the back-off is forgotten */
+/*
+ * A life after which the back-off is forgotten: whoever is killed once a second
+ * is back at once, and a crash loop costs no more than two starts a second.
+ */
+#define LIFE_LONG_MS 500
 
 /* The ends of a child's sockets; [0] is the master's. */
 struct channels {
