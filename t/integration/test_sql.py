@@ -8,7 +8,7 @@ import pytest
 from client import unique
 
 TENANT_TABLES = ("organizations", "projects", "api_keys", "events",
-                 "dead_letters")
+                 "dead_letters", "session_state")
 DENIED = "permission denied"
 
 
@@ -31,6 +31,11 @@ def fixture_two_tenants(database):
         INSERT INTO dead_letters (org_id, project_id, received_at, sqlstate,
                                   message, payload)
         SELECT org_id, id, now(), '22021', 'bad', '' FROM projects;
+        INSERT INTO session_state (session_key, org_id, project_id, session_id,
+                                   started_at, ended_at, event_count,
+                                   page_count, error_count)
+        SELECT nextval('session_keys'), org_id, id, 's', '2024-01-15',
+            '2024-01-15', 1, 0, 0 FROM projects;
         """)
     return org_of(database, "demo"), org_of(database, "other")
 

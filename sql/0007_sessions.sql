@@ -1,0 +1,165 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Sessions: one row per (project, session.id), merged from its events in the
+-- transaction that stores them.
+--
+-- The columns that are merged are those of aggregator/session_columns.def.
+
+SET LOCAL ROLE productgraph_owner;
+
+-- After how long without an event a session counts as closed.
+ALTER TABLE public.projects
+	ADD COLUMN session_timeout interval NOT NULL DEFAULT '30 minutes'
+	    CHECK (session_timeout BETWEEN '1 second' AND '30 days');
+
+-- Ascending, so that the events of a batch end up side by side in the index.
+CREATE SEQUENCE public.session_keys AS bigint;
+
+-- A first or last value is kept with the order key of the event that brought
+-- it, so that events may come in any order: 8 bytes of timestamp, 9 of
+-- sequence (none sorts first), then event_id, all comparable as bytes.
+CREATE TABLE public.session_state (
+	session_key bigint PRIMARY KEY,
+	org_id uuid NOT NULL,
+	project_id uuid NOT NULL,
+	session_id text NOT NULL,
+	started_at timestamptz NOT NULL,
+	ended_at timestamptz NOT NULL,
+	event_count bigint NOT NULL,
+	page_count bigint NOT NULL,
+	error_count bigint NOT NULL,
+	user_id text,
+	user_id_order bytea,
+	anonymous_id text,
+	anonymous_id_order bytea,
+	entry_page text,
+	entry_page_order bytea,
+	exit_page text,
+	exit_page_order bytea,
+	last_journey_step_id text,
+	last_journey_step_id_order bytea,
+	conversion_status text,
+	conversion_status_order bytea,
+	user_agent text,
+	user_agent_order bytea,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	updated_at timestamptz NOT NULL DEFAULT now(),
+	UNIQUE (project_id, session_id)
+)
+-- Every batch updates the sessions it has events of.  No index is on a column
+-- that changes, and pages keep room: an update stays on its page (HOT).
+WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+
+-- Finds an event of a session by its id, in as many steps whatever the session
+-- holds, and all events of a session.  Not over event_id itself: text is as
+-- wide as the row is long.
+CREATE INDEX events_session ON public.events
+	(session_key, hashtextextended(event_id, 0));
+
+-- What readers see.  Open or closed follows from the clock, so nothing has to
+-- be flipped when a session ends, or taken back when a late event comes.
+CREATE VIEW public.sessions WITH (security_invoker = true) AS
+SELECT s.session_key, s.org_id, s.project_id, s.session_id, s.user_id,
+	s.anonymous_id, s.started_at, s.ended_at,
+	(extract(epoch FROM s.ended_at - s.started_at) * 1000)::bigint
+	    AS duration_ms,
+	s.entry_page, s.exit_page, s.page_count, s.event_count, s.error_count,
+	s.last_journey_step_id, s.conversion_status, s.user_agent,
+	CASE WHEN s.ended_at > now()
+	    - coalesce(p.session_timeout, interval '30 minutes')
+	    THEN 'open' ELSE 'closed' END AS status,
+	s.created_at, s.updated_at
+FROM public.session_state s
+LEFT JOIN public.projects p ON p.id = s.project_id;
+
+-- The events of a session in their order.  What the caller may not see is not
+-- there: row security applies.
+CREATE FUNCTION public.session_events(project uuid, session text)
+RETURNS SETOF public.events
+LANGUAGE sql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT e.* FROM public.session_state s
+	JOIN public.events e ON e.session_key = s.session_key
+	    AND e."timestamp" BETWEEN s.started_at AND s.ended_at
+	WHERE s.project_id = project AND s.session_id = session
+	ORDER BY e."timestamp", e.sequence NULLS FIRST, e.event_id COLLATE "C"
+$$;
+
+ALTER TABLE public.session_state ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_organization ON public.session_state
+	FOR SELECT TO productgraph_reader
+	USING (org_id = (SELECT
+	    nullif(current_setting('app.current_org_id', true), '')::uuid));
+CREATE POLICY every_organization ON public.session_state
+	TO productgraph_writer, productgraph_admin
+	USING (true) WITH CHECK (true);
+
+GRANT SELECT ON public.session_state, public.sessions
+	TO productgraph_reader, productgraph_admin;
+GRANT SELECT, INSERT, UPDATE ON public.session_state TO productgraph_writer;
+GRANT USAGE ON SEQUENCE public.session_keys TO productgraph_writer;
+-- To find repeats.
+GRANT SELECT (session_key, "timestamp", event_id) ON public.events
+	TO productgraph_writer;
+GRANT UPDATE (last_used_at) ON public.api_keys TO productgraph_writer;
+
+REVOKE ALL ON FUNCTION public.session_events FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION public.session_events
+	TO productgraph_reader, productgraph_admin;
+
+-- Events that an earlier release stored belong to no session yet.
+INSERT INTO public.session_state (session_key, org_id, project_id, session_id,
+	started_at, ended_at, event_count, page_count, error_count,
+	user_id, user_id_order, anonymous_id, anonymous_id_order,
+	entry_page, entry_page_order, exit_page, exit_page_order,
+	last_journey_step_id, last_journey_step_id_order,
+	conversion_status, conversion_status_order)
+SELECT nextval('public.session_keys'), s.*
+FROM (
+	SELECT org_id, project_id, session_id,
+		min("timestamp") AS started_at, max("timestamp"),
+		count(*), count(*) FILTER (WHERE event_type = 'page.view'),
+		count(*) FILTER (WHERE event_type = 'error'),
+		(array_agg(user_id ORDER BY o) FILTER (WHERE user_id <> ''))[1],
+		(array_agg(o ORDER BY o) FILTER (WHERE user_id <> ''))[1],
+		(array_agg(anonymous_id ORDER BY o)
+		    FILTER (WHERE anonymous_id <> ''))[1],
+		(array_agg(o ORDER BY o) FILTER (WHERE anonymous_id <> ''))[1],
+		(array_agg(page_path ORDER BY o)
+		    FILTER (WHERE page_path <> ''))[1],
+		(array_agg(o ORDER BY o) FILTER (WHERE page_path <> ''))[1],
+		(array_agg(page_path ORDER BY o DESC)
+		    FILTER (WHERE page_path <> ''))[1],
+		(array_agg(o ORDER BY o DESC) FILTER (WHERE page_path <> ''))[1],
+		(array_agg(journey_step_id ORDER BY o DESC)
+		    FILTER (WHERE journey_step_id <> ''))[1],
+		(array_agg(o ORDER BY o DESC)
+		    FILTER (WHERE journey_step_id <> ''))[1],
+		(array_agg(conversion_status ORDER BY o DESC)
+		    FILTER (WHERE conversion_status <> ''))[1],
+		(array_agg(o ORDER BY o DESC)
+		    FILTER (WHERE conversion_status <> ''))[1]
+	FROM (
+		SELECT *,
+			int8send(((extract(epoch FROM "timestamp") - 946684800)
+			    * 1000000)::bigint # (~9223372036854775807))
+			|| CASE WHEN sequence IS NULL
+			    THEN '\x000000000000000000'::bytea
+			    ELSE '\x01'::bytea
+				|| int8send(sequence # (~9223372036854775807))
+			    END
+			|| convert_to(event_id, 'UTF8') AS o
+		FROM public.events
+		WHERE session_key IS NULL
+	) AS ordered
+	GROUP BY org_id, project_id, session_id
+	ORDER BY min(received_at)
+) AS s;
+
+UPDATE public.events e SET session_key = s.session_key
+FROM public.session_state s
+WHERE e.session_key IS NULL AND s.project_id = e.project_id
+	AND s.session_id = e.session_id;
+
+RESET ROLE;
