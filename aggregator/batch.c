@@ -115,10 +115,17 @@ static int
 batch_add_rows(struct batch *batch, bool *whole)
 {
 	const size_t most = batch->nleaves + BATCH_MONTHS_MAX;
+	struct record record;
 	const uint8_t *tuple;
-	size_t at = 0, bytes;
+	size_t at, bytes;
 	int64_t month, us;
 
+	if (!record_parse((const uint8_t *)batch->record.data,
+		batch->record.len, &record)) {
+		*whole = false;
+		return 0;
+	}
+	at = record.rows_at;
 	while (at < batch->record.len) {
 		if (!row_take(&batch->record, &at, &tuple, &bytes, &us)) {
 			*whole = false;

@@ -52,9 +52,9 @@ struct batch {
 	}
 
 /*
- * Adds the rows of a ring record.  *whole becomes false when it ended in
- * something that is no row, or in a month too many: what came before is in the
- * batch, the rest is lost.
+ * Adds the rows of a ring record.  *whole becomes false when it began with
+ * something that is no head, or ended in something that is no row, or in a
+ * month too many: what came before is in the batch, the rest is lost.
  */
 int batch_add(struct batch *, const uint8_t *payload, size_t bytes,
     bool *whole) MUST_CHECK;

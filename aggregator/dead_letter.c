@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/row.h"
+#include "common/utf8.h"
 
 const char dead_letter_sql[] =
     "INSERT INTO public.dead_letters (org_id, project_id, received_at,"
@@ -29,51 +30,6 @@ enum {
 
 /* A century around the epoch of 2000: no clock of ours is outside. */
 #define CENTURY_US (INT64_C(3155760000) * 1000000)
-
-/* Length of the sequence at text, or 0: Unicode 15, table 3-7. */
-static size_t
-utf8_sequence(const unsigned char *text, size_t left)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t len, i;
-
-	if (text[0] < 0x80)
-		return text[0] != 0;
-	if (text[0] < 0xc2 || text[0] > 0xf4)
-		return 0;
-	len = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-	if (len > left)
-		return 0;
-	if (text[0] == 0xe0)
-		low = 0xa0; /* overlong */
-	else if (text[0] == 0xed)
-		high = 0x9f; /* surrogates */
-	else if (text[0] == 0xf0)
-		low = 0x90; /* overlong */
-	else if (text[0] == 0xf4)
-		high = 0x8f; /* beyond U+10FFFF */
-	for (i = 1; i < len; i++) {
-		if (text[i] < low || text[i] > high)
-			return 0;
-		low = 0x80;
-		high = 0xbf;
-	}
-	return len;
-}
-
-size_t
-dead_letter_text(const char *text, size_t len)
-{
-	size_t at = 0, n;
-
-	while (at < len) {
-		n = utf8_sequence((const unsigned char *)text + at, len - at);
-		if (n == 0)
-			break;
-		at += n;
-	}
-	return at;
-}
 
 static void
 set_bytes(struct dead_letter *letter, int param, const void *data, size_t len)
@@ -123,9 +79,8 @@ dead_letter_fill(struct dead_letter *letter, const char *tuple, size_t bytes,
 	/* It may have been cut in the middle of a character. */
 	(void)err_set(&letter->message, "%s", message);
 	set_bytes(letter, MESSAGE, letter->message.text,
-	    dead_letter_text(
-		letter->message.text, strlen(letter->message.text)));
-	if (dead_letter_text((const char *)event_id->data,
+	    utf8_length(letter->message.text, strlen(letter->message.text)));
+	if (utf8_length((const char *)event_id->data,
 		(size_t)event_id->length) == (size_t)event_id->length)
 		set_value(letter, EVENT_ID, event_id);
 	set_bytes(letter, PAYLOAD, tuple, bytes);

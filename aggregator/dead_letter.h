@@ -35,7 +35,4 @@ extern const char dead_letter_sql[];
 void dead_letter_fill(struct dead_letter *, const char *tuple, size_t bytes,
     const char *sqlstate, const char *message, int64_t now_us);
 
-/* Length of the longest start that is UTF-8 without NUL: PostgreSQL's text. */
-size_t dead_letter_text(const char *, size_t);
-
 #endif

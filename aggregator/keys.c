@@ -23,10 +23,12 @@
  */
 static const char keys_sql[] =
     "SELECT 0, org_id, id, slug::text, require_api_key, allowed_origins,"
-    " NULL::bytea, NULL::timestamptz, created_at FROM public.projects"
+    " NULL::bytea, NULL::timestamptz, created_at, NULL::uuid"
+    " FROM public.projects"
     " UNION ALL "
     "SELECT 1, p.org_id, p.id, p.slug::text, NULL, NULL,"
-    " k.key_sha256, k.expires_at, p.created_at FROM public.api_keys k"
+    " k.key_sha256, k.expires_at, p.created_at, k.id"
+    " FROM public.api_keys k"
     " JOIN public.projects p ON (p.org_id, p.id) = (k.org_id, k.project_id)"
     " WHERE k.revoked_at IS NULL"
     " ORDER BY 1, 9, 3";
@@ -39,7 +41,9 @@ enum {
 	REQUIRE,
 	ORIGINS,
 	HASH,
-	EXPIRES
+	EXPIRES,
+	CREATED_AT, /* only to sort by */
+	KEY_ID
 };
 
 /* Why a project or a key is not published. */
@@ -191,9 +195,9 @@ add_key(struct keys *keys, const PGresult *result, int row)
 		    sizeof(expires_us));
 		expires_us = (int64_t)be64toh((uint64_t)expires_us);
 	}
-	return reason_of(
-	    keytable_add_key(keys->table, bytes_of(result, row, HASH),
-		bytes_of(result, row, PROJECT_ID), expires_us));
+	return reason_of(keytable_add_key(keys->table,
+	    bytes_of(result, row, HASH), bytes_of(result, row, KEY_ID),
+	    bytes_of(result, row, PROJECT_ID), expires_us));
 }
 
 /* Once per reason, and again when it concerns more or fewer. */

@@ -59,7 +59,7 @@ rule_ring_size(const struct cfg *cfg, struct err *err)
 	const size_t mega = 1u << 20;
 	char have[CFG_NUMBER_TEXT], want[CFG_NUMBER_TEXT];
 	size_t rows = (size_t)cfg->max_events * ROW_OVERHEAD_MAX;
-	size_t need = 2 * (cfg->max_body + rows);
+	size_t need = 2 * (cfg->max_body + RECORD_HEAD_MAX + rows);
 
 	if (cfg->ring_size >= need)
 		return 0;

@@ -11,6 +11,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/row.h"
+
 /* A field set fits one machine word. */
 static_assert(FIELD_COUNT <= 64, "more fields than bits");
 
@@ -96,7 +98,8 @@ hash_bytes(uint64_t hash, const void *data, size_t len)
 uint64_t
 event_fields_stamp(void)
 {
-	uint64_t hash = 0xcbf29ce484222325ULL;
+	static const unsigned char version = RECORD_VERSION;
+	uint64_t hash = hash_bytes(0xcbf29ce484222325ULL, &version, 1);
 
 	for (size_t i = 0; i < FIELD_COUNT; i++) {
 		const struct field *f = &event_fields[i];

@@ -56,7 +56,7 @@ const char *field_kind_sql(enum field_kind);
 /* The types of event.type, NULL at the end, spelt with the dot. */
 extern const char *const event_types[];
 
-/* Differs whenever the layout of a row differs. */
+/* Differs whenever the layout of a ring record differs. */
 uint64_t event_fields_stamp(void);
 
 /* The column list of the COPY statement, every name in double quotes. */

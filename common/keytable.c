@@ -33,7 +33,7 @@
 
 #include "common/timestamp.h"
 
-#define KEYTABLE_MAGIC 0x50474b4559533031ull /* "PGKEYS01" */
+#define KEYTABLE_MAGIC 0x50474b4559533032ull /* "PGKEYS02" */
 #define KEYTABLE_PAGE 4096
 
 struct keytable_header {
@@ -70,6 +70,7 @@ struct stored_project {
 
 struct stored_key {
 	uint8_t hash[APIKEY_HASH]; /* all zero: free */
+	uint8_t id[UUID_BYTES];
 	int64_t expires_us;
 	uint32_t project; /* its offset */
 	uint32_t zero;
@@ -230,6 +231,7 @@ read_project(const struct keytable *table, const uint8_t *half, uint32_t offset,
 	text = half + offset + sizeof(stored);
 	memcpy(project->org_id, stored.org_id, UUID_BYTES);
 	memcpy(project->id, stored.id, UUID_BYTES);
+	memset(project->key_id, 0, UUID_BYTES);
 	project->require_api_key = stored.require_api_key != 0;
 	project->slug_len = stored.slug_len;
 	memcpy(project->slug, text, stored.slug_len);
@@ -299,6 +301,8 @@ keytable_find_key(const struct keytable *table, const uint8_t hash[APIKEY_HASH],
 		else
 			result = KEYTABLE_FOUND;
 	} while (!look_valid(table, version));
+	if (result == KEYTABLE_FOUND)
+		memcpy(project->key_id, key.id, UUID_BYTES);
 	return result;
 }
 
@@ -507,7 +511,8 @@ project_offset(struct keytable *table, const uint8_t id[UUID_BYTES])
 
 enum keytable_added
 keytable_add_key(struct keytable *table, const uint8_t hash[APIKEY_HASH],
-    const uint8_t project_id[UUID_BYTES], int64_t expires_us)
+    const uint8_t id[UUID_BYTES], const uint8_t project_id[UUID_BYTES],
+    int64_t expires_us)
 {
 	struct half *half = building_half(table);
 	struct stored_key *keys, key = {.expires_us = expires_us};
@@ -521,6 +526,7 @@ keytable_add_key(struct keytable *table, const uint8_t hash[APIKEY_HASH],
 	if ((key.project = project_offset(table, project_id)) == 0)
 		return KEYTABLE_NO_PROJECT;
 	memcpy(key.hash, hash, APIKEY_HASH);
+	memcpy(key.id, id, UUID_BYTES);
 	keys = (struct stored_key *)(void *)((uint8_t *)half + half->first_key);
 	slot = key_slot(hash, half->nslots);
 	while (keys[slot].project != 0)

@@ -39,6 +39,7 @@ enum keytable_state {
 struct project {
 	uint8_t org_id[UUID_BYTES];
 	uint8_t id[UUID_BYTES];
+	uint8_t key_id[UUID_BYTES]; /* of the key it was found by, or zero */
 	bool require_api_key;
 	bool origin_allowed; /* of the origin asked for */
 	size_t slug_len;
@@ -103,8 +104,8 @@ enum keytable_added keytable_add_project(struct keytable *,
  * After all projects, best in their order.  expires_us: INT64_MAX for never.
  */
 enum keytable_added keytable_add_key(struct keytable *,
-    const uint8_t hash[APIKEY_HASH], const uint8_t project_id[UUID_BYTES],
-    int64_t expires_us) MUST_CHECK;
+    const uint8_t hash[APIKEY_HASH], const uint8_t id[UUID_BYTES],
+    const uint8_t project_id[UUID_BYTES], int64_t expires_us) MUST_CHECK;
 void keytable_publish(struct keytable *);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * row.c - takes apart a tuple that is not to be trusted
+ * row.c - writes a record's head; takes apart what is not to be trusted
  *
  * The aggregator's look at a tuple before it is sent to PostgreSQL: is it what
  * event_fields.def describes, from its first byte to its last?  Lengths and
@@ -9,8 +9,61 @@
  */
 #include "common/row.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <string.h>
+
+#include "common/utf8.h"
+
+static_assert(RECORD_HEAD_MAX % 8 == 0, "the largest head needs no padding");
+
+/* All that lie before SESSION_KEY are never null and of one length. */
+static_assert(FIELD_ORG_ID == 0 && FIELD_PROJECT_ID == 1 &&
+	FIELD_RECEIVED_AT == 2 && FIELD_TIMESTAMP == 3 &&
+	FIELD_SESSION_KEY == 4,
+    "ROW_SESSION_KEY_AT counts on these fields");
+
+size_t
+record_agent_bytes(const char *agent, size_t len)
+{
+	return utf8_length(
+	    agent, len < RECORD_AGENT_MAX ? len : RECORD_AGENT_MAX);
+}
+
+void
+record_write_head(uint8_t *record, const uint8_t key_id[UUID_BYTES],
+    const char *agent, size_t agent_bytes)
+{
+	struct record_head head = {.agent_bytes = (uint32_t)agent_bytes};
+	size_t end = sizeof(head) + agent_bytes;
+
+	memcpy(head.key_id, key_id, UUID_BYTES);
+	memcpy(record, &head, sizeof(head));
+	if (agent_bytes > 0) {
+		memcpy(record + sizeof(head), agent, agent_bytes);
+	}
+	memset(record + end, 0, RECORD_ROWS_AT(agent_bytes) - end);
+}
+
+bool
+record_parse(const uint8_t *bytes, size_t len, struct record *record)
+{
+	struct record_head head;
+
+	if (len < sizeof(head)) {
+		return false;
+	}
+	memcpy(&head, bytes, sizeof(head));
+	if (head.zero != 0 || head.agent_bytes > RECORD_AGENT_MAX ||
+	    RECORD_ROWS_AT(head.agent_bytes) > len) {
+		return false;
+	}
+	record->key_id = bytes + offsetof(struct record_head, key_id);
+	record->agent = (const char *)bytes + sizeof(head);
+	record->agent_bytes = utf8_length(record->agent, head.agent_bytes);
+	record->rows_at = RECORD_ROWS_AT(head.agent_bytes);
+	return true;
+}
 
 static uint16_t
 get16(const uint8_t *at)
@@ -35,7 +88,7 @@ static bool
 never_null(enum field_id id)
 {
 	return event_fields[id].need == NEED_REQUIRED || id == FIELD_ORG_ID ||
-	    id == FIELD_RECEIVED_AT;
+	    id == FIELD_RECEIVED_AT || id == FIELD_SESSION_KEY;
 }
 
 static bool

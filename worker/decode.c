@@ -52,6 +52,8 @@ struct batch {
 	const struct decode_request *request;
 	struct decode_reply *reply;
 	struct event_context context;
+	size_t agent_bytes;
+	size_t rows_at; /* behind the record's head */
 	enum events_state state;
 	uint32_t nevents; /* of all "events" together */
 	/*
@@ -245,8 +247,8 @@ take_event(struct batch *batch)
 		    &decoder->event, decoder->cfg->max_event, &decoder->fault);
 		return reject(batch);
 	}
-	if (batch->request->rows_size - reply->rows_bytes <
-	    decoder->event.bytes + ROW_OVERHEAD_MAX) {
+	if (batch->request->rows_size <
+	    reply->rows_bytes + decoder->event.bytes + ROW_OVERHEAD_MAX) {
 		return DECODE_FULL;
 	}
 	if (!event_write_row(&decoder->event, &batch->context,
@@ -285,7 +287,7 @@ start_over(struct batch *batch)
 {
 	struct decode_reply *reply = batch->reply;
 
-	reply->rows_bytes = 0;
+	reply->rows_bytes = batch->rows_at;
 	reply->accepted = 0;
 	reply->rejected = 0;
 	buf_clear(&reply->errors);
@@ -439,6 +441,23 @@ conclude(struct batch *batch)
 	return batch->verdict;
 }
 
+/* The record's head; no record without a row. */
+static void
+finish_record(struct batch *batch)
+{
+	static const uint8_t no_key[UUID_BYTES];
+	const struct decode_request *request = batch->request;
+	struct decode_reply *reply = batch->reply;
+
+	if (reply->accepted == 0) {
+		reply->rows_bytes = 0;
+		return;
+	}
+	record_write_head(request->rows,
+	    request->project != NULL ? request->project->key_id : no_key,
+	    request->agent, batch->agent_bytes);
+}
+
 enum decode_result
 decode_batch(struct decoder *decoder, const struct decode_request *request,
     struct decode_reply *reply)
@@ -456,10 +475,17 @@ decode_batch(struct decoder *decoder, const struct decode_request *request,
 	batch.context.not_the_project = request->project != NULL
 	    ? "not the project of this API key"
 	    : "not the project of this batch";
+	batch.agent_bytes =
+	    record_agent_bytes(request->agent, request->agent_len);
+	batch.rows_at = RECORD_ROWS_AT(batch.agent_bytes);
 	reply->fault[0] = '\0';
 	decoder->lookup.len = 0;
 	start_over(&batch);
 	json_start(&decoder->json, request->body, request->len);
 	result = read_body(&batch);
-	return result == DECODE_OK ? conclude(&batch) : result;
+	if (result == DECODE_OK) {
+		result = conclude(&batch);
+	}
+	finish_record(&batch);
+	return result;
 }

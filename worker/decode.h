@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * decode.h - a body of events to rows, in one strict pass
+ * decode.h - a body of events to a ring record, in one strict pass
  *
  * Runs in   worker; pure: bytes in, rows and verdict out
  * Owns      scratch memory that is kept between batches, until
@@ -34,13 +34,15 @@ struct decode_request {
 	const struct keytable *keys;   /* for the project of a keyless batch */
 	const char *origin;            /* NULL when none was sent */
 	size_t origin_len;
+	const char *agent; /* User-Agent */
+	size_t agent_len;  /* 0 when none was sent */
 	int64_t received_at_us;
-	uint8_t *rows; /* where rows go: 8-byte aligned */
+	uint8_t *rows; /* where the ring record goes: 8-byte aligned */
 	size_t rows_size;
 };
 
 struct decode_reply {
-	size_t rows_bytes;
+	size_t rows_bytes; /* of the ring record; 0 when it has no row */
 	uint32_t accepted;
 	uint32_t rejected;
 	struct buf errors; /* elements of "errors", with commas between */

@@ -491,6 +491,10 @@ write_server_field(struct writer *w, enum field_id id)
 	case FIELD_RECEIVED_AT:
 		put_int64(w, w->context->received_at_us);
 		return true;
+	case FIELD_SESSION_KEY:
+		/* the aggregator's to fill in, at ROW_SESSION_KEY_AT */
+		put_int64(w, 0);
+		return true;
 	case FIELD_CLIENT_TIMESTAMP:
 		if (w->has_client_time) {
 			put_int64(w, w->client_time_us);

@@ -179,6 +179,8 @@ header_store(struct http_request *req, size_t id, const char *data,
 {
 	if (id == HTTP_CONNECTION)
 		connection_merge(req, from, to);
+	else if (req->headers[id].at != 0 && id == HTTP_USER_AGENT)
+		return 0;
 	else if (req->headers[id].at != 0)
 		return http_refuse(
 		    fault, 400, "a header that may come once came twice");

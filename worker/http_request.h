@@ -37,7 +37,8 @@ enum http_method {
 
 /*
  * One list: the headers that mean something to us.  Each may come once, except
- * Connection, whose lines add up.
+ * Connection, whose lines add up, and User-Agent, which decides nothing: its
+ * first counts.
  */
 #define HTTP_HEADERS(X)                                                        \
 	X(HOST, "host")                                                        \
@@ -50,6 +51,7 @@ enum http_method {
 	X(AUTHORIZATION, "authorization")                                      \
 	X(API_KEY, "x-pg-api-key")                                             \
 	X(ORIGIN, "origin")                                                    \
+	X(USER_AGENT, "user-agent")                                            \
 	X(REQUEST_HEADERS, "access-control-request-headers")                   \
 	X(REQUEST_METHOD, "access-control-request-method")
 

@@ -410,11 +410,14 @@ request_body(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
 	struct decode_reply *reply = &worker->reply;
+	const struct http_view *agent = &conn->req.headers[HTTP_USER_AGENT];
 	struct decode_request request = {
 	    .body = request_data(conn) + conn->req.head_bytes,
 	    .len = conn->body_bytes,
 	    .project = conn->keyed ? &conn->project : NULL,
 	    .keys = worker->keys,
+	    .agent = request_data(conn) + agent->at,
+	    .agent_len = agent->len,
 	    .received_at_us = timestamp_now(),
 	};
 

@@ -59,9 +59,18 @@ static uint32_t
 count_rows(const struct kit *kit)
 {
 	struct row_value values[FIELD_COUNT];
-	size_t at = 0;
+	struct record record;
+	size_t at;
 	uint32_t n = 0;
 
+	if (kit->reply.rows_bytes == 0) {
+		return 0;
+	}
+	if (!record_parse(kit->rows, kit->reply.rows_bytes, &record)) {
+		abort();
+	}
+	at = record.rows_at;
+	assert(at < kit->reply.rows_bytes);
 	while (at < kit->reply.rows_bytes) {
 		struct row_head head;
 		bool sound;

@@ -50,7 +50,7 @@ add_key(const char *text, uint8_t project, int64_t expires_us)
 	uint8_t hash[APIKEY_HASH];
 
 	cr_assert_eq(apikey_hash(text, strlen(text), hash), 0);
-	cr_assert_eq(keytable_add_key(writer, hash, id, expires_us), 0);
+	cr_assert_eq(keytable_add_key(writer, hash, hash, id, expires_us), 0);
 }
 
 /* Projects 1, which takes any origin, and 2, which takes one. */

@@ -25,12 +25,17 @@ at(const char *text)
 	return us;
 }
 
-/* Appends a row to a record and returns the record's new length. */
+/*
+ * Appends a row to a record, to one of no bytes a head first, and returns the
+ * record's new length.
+ */
 static size_t
 add_row(uint8_t *record, size_t len, int64_t us, const char *id)
 {
 	const struct tuple_kit kit = {us, us, id, NULL};
 
+	if (len == 0)
+		len = tuple_kit_head(record, 1, "agent");
 	return len + tuple_kit_row(record + len, &kit);
 }
 
@@ -63,7 +68,7 @@ expect_id(const struct batch_leaf *leaf, size_t row, const char *id)
 
 Test(batch, sorts_rows_by_month)
 {
-	_Alignas(8) uint8_t record[4 * TUPLE_KIT_MAX];
+	_Alignas(8) uint8_t record[5 * TUPLE_KIT_MAX];
 	struct batch batch = BATCH_INIT;
 	const struct batch_leaf *leaf;
 	size_t len = 0;
@@ -89,7 +94,7 @@ Test(batch, sorts_rows_by_month)
 
 Test(batch, keeps_tuples_as_they_are)
 {
-	_Alignas(8) uint8_t record[2 * TUPLE_KIT_MAX];
+	_Alignas(8) uint8_t record[3 * TUPLE_KIT_MAX];
 	uint8_t tuples[2 * TUPLE_KIT_MAX];
 	const struct tuple_kit first = {1, 2, "first", "a title"};
 	const struct tuple_kit second = {3, 4, "second", NULL};
@@ -98,7 +103,8 @@ Test(batch, keeps_tuples_as_they_are)
 	const char *got;
 	bool whole;
 
-	len = tuple_kit_row(record, &first);
+	len = tuple_kit_head(record, 0, "");
+	len += tuple_kit_row(record + len, &first);
 	len += tuple_kit_row(record + len, &second);
 	want = tuple_kit_tuple(tuples, &first);
 	want += tuple_kit_tuple(tuples + want, &second);
@@ -114,7 +120,7 @@ Test(batch, sets_impossible_times_apart)
 {
 	static const int64_t times[] = {INT64_MAX, INT64_MIN,
 	    INT64_C(252455616000000000), INT64_C(-63082281600000001)};
-	_Alignas(8) uint8_t record[5 * TUPLE_KIT_MAX];
+	_Alignas(8) uint8_t record[6 * TUPLE_KIT_MAX];
 	struct batch batch = BATCH_INIT;
 	const struct batch_leaf *odd;
 	size_t len = 0, i;
@@ -174,7 +180,7 @@ Test(batch, stops_at_what_is_no_row)
 	    {"number of fields", break_count},
 	    {"length of a field", break_length},
 	};
-	_Alignas(8) uint8_t record[3 * TUPLE_KIT_MAX];
+	_Alignas(8) uint8_t record[4 * TUPLE_KIT_MAX];
 	struct batch batch;
 	size_t i, first, len;
 	bool whole;
@@ -197,8 +203,9 @@ Test(batch, stops_at_what_is_no_row)
 /* Every length: never a read beyond it (the sanitizers watch). */
 Test(batch, takes_no_part_of_a_row)
 {
-	_Alignas(8) uint8_t record[TUPLE_KIT_MAX];
+	_Alignas(8) uint8_t record[2 * TUPLE_KIT_MAX];
 	size_t len = add_row(record, 0, DAY_US, "cut"), cut;
+	size_t head = tuple_kit_head(record, 1, "agent");
 	struct batch batch = BATCH_INIT;
 	uint8_t *copy;
 	bool whole;
@@ -207,27 +214,50 @@ Test(batch, takes_no_part_of_a_row)
 		cr_assert_not_null(copy = malloc(cut));
 		memcpy(copy, record, cut);
 		cr_assert_eq(batch_add(&batch, copy, cut, &whole), 0);
-		cr_expect(!whole, "%zu of %zu bytes", cut, len);
+		cr_expect(whole == (cut == head), "%zu of %zu bytes", cut, len);
 		free(copy);
 	}
 	cr_expect_eq(batch.rows, 0);
 	batch_free(&batch);
 }
 
-Test(batch, takes_an_empty_record)
+Test(batch, takes_a_record_without_rows)
 {
+	_Alignas(8) uint8_t record[TUPLE_KIT_MAX];
 	struct batch batch = BATCH_INIT;
+	size_t len = tuple_kit_head(record, 1, "agent");
 	bool whole;
 
-	cr_assert_eq(batch_add(&batch, (const uint8_t *)"", 0, &whole), 0);
+	cr_assert_eq(batch_add(&batch, record, len, &whole), 0);
 	cr_expect(whole);
 	cr_expect_eq(batch.rows, 0);
+	cr_assert_eq(batch_add(&batch, (const uint8_t *)"", 0, &whole), 0);
+	cr_expect(!whole, "without a head");
+	batch_free(&batch);
+}
+
+/* Without a head that can be believed, no row of the record is. */
+Test(batch, takes_nothing_behind_a_bad_head)
+{
+	_Alignas(8) uint8_t record[2 * TUPLE_KIT_MAX];
+	struct batch batch = BATCH_INIT;
+	size_t len = add_row(record, 0, DAY_US, "id");
+	bool whole;
+
+	record[offsetof(struct record_head, zero)] = 1;
+	cr_assert_eq(batch_add(&batch, record, len, &whole), 0);
+	cr_expect_not(whole);
+	cr_expect_eq(batch.rows, 0);
+	record[offsetof(struct record_head, zero)] = 0;
+	cr_assert_eq(batch_add(&batch, record, len, &whole), 0);
+	cr_expect(whole);
+	cr_expect_eq(batch.rows, 1);
 	batch_free(&batch);
 }
 
 Test(batch, is_what_it_was_when_memory_ends)
 {
-	_Alignas(8) uint8_t record[2 * TUPLE_KIT_MAX];
+	_Alignas(8) uint8_t record[3 * TUPLE_KIT_MAX];
 	struct batch batch = BATCH_INIT;
 	size_t len, bytes;
 	bool whole;
@@ -259,7 +289,7 @@ Test(batch, takes_only_so_many_months_from_a_record)
 	uint8_t *record;
 	bool whole;
 
-	record = malloc((rows + 1) * TUPLE_KIT_MAX);
+	record = malloc((rows + 2) * TUPLE_KIT_MAX);
 	cr_assert_not_null(record);
 	/* One that is there before is not counted. */
 	len = add_row(record, 0, 0, "before");
@@ -273,7 +303,7 @@ Test(batch, takes_only_so_many_months_from_a_record)
 	cr_expect_eq(batch.rows, BATCH_MONTHS_MAX + 2);
 	free(record);
 	/* The next record is as good as any. */
-	record = malloc(TUPLE_KIT_MAX);
+	record = malloc(2 * TUPLE_KIT_MAX);
 	cr_assert_not_null(record);
 	len = add_row(record, 0, -32 * DAY_US, "next");
 	cr_assert_eq(batch_add(&batch, record, len, &whole), 0);
@@ -284,7 +314,7 @@ Test(batch, takes_only_so_many_months_from_a_record)
 
 Test(batch, keeps_no_more_memory_than_it_may)
 {
-	_Alignas(8) uint8_t record[TUPLE_KIT_MAX];
+	_Alignas(8) uint8_t record[2 * TUPLE_KIT_MAX];
 	struct batch batch = BATCH_INIT;
 	size_t i, kept = 0, len;
 	bool whole;

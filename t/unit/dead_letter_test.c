@@ -22,41 +22,6 @@ enum {
 
 #define NOW INT64_C(846000000000000)
 
-Test(dead_letter, knows_text)
-{
-	static const struct {
-		const char *name;
-		const char *text;
-		size_t len;
-		size_t good;
-	} cases[] = {
-	    {"nothing", "", 0, 0},
-	    {"ASCII", "abc", 3, 3},
-	    {"NUL", "a\0b", 3, 1},
-	    {"two bytes", "\xc3\xa4", 2, 2},
-	    {"three bytes", "\xe2\x82\xac", 3, 3},
-	    {"four bytes", "\xf0\x9f\x98\x80", 4, 4},
-	    {"last of all", "\xf4\x8f\xbf\xbf", 4, 4},
-	    {"beyond it", "\xf4\x90\x80\x80", 4, 0},
-	    {"cut in two", "a\xe2\x82", 3, 1},
-	    {"continuation alone", "a\x80", 2, 1},
-	    {"overlong of two", "\xc0\x80", 2, 0},
-	    {"overlong of three", "\xe0\x9f\xbf", 3, 0},
-	    {"overlong of four", "\xf0\x8f\xbf\xbf", 4, 0},
-	    {"surrogate", "\xed\xa0\x80", 3, 0},
-	    {"before surrogates", "\xed\x9f\xbf", 3, 3},
-	    {"0xff", "\xff", 1, 0},
-	    {"bad third byte", "\xe2\x82\x41", 3, 0},
-	};
-	size_t i, got;
-
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		got = dead_letter_text(cases[i].text, cases[i].len);
-		cr_expect_eq(got, cases[i].good, "%s: %zu, not %zu",
-		    cases[i].name, got, cases[i].good);
-	}
-}
-
 Test(dead_letter, holds_the_row)
 {
 	const struct tuple_kit kit = {1, 2, "evt_1", NULL};

@@ -99,13 +99,16 @@ kit_decode(struct kit *kit, const char *body, size_t len)
 	request.keys = kit->keys;
 	request.origin = kit->origin;
 	request.origin_len = kit->origin == NULL ? 0 : strlen(kit->origin);
+	request.agent = kit->agent;
+	request.agent_len = kit->agent == NULL ? 0 : strlen(kit->agent);
 	request.received_at_us = KIT_NOW;
 	request.rows_size = kit->rows_size;
 	if (request.rows_size == 0) {
 		/* an event takes two bytes at least, with its comma */
 		n = len / 3 < kit->cfg.max_events ? len / 3
 						  : kit->cfg.max_events;
-		request.rows_size = len + (n + 1) * ROW_OVERHEAD_MAX;
+		request.rows_size =
+		    RECORD_HEAD_MAX + len + (n + 1) * ROW_OVERHEAD_MAX;
 	}
 	free(kit->rows);
 	kit->rows = malloc(request.rows_size);
@@ -155,8 +158,12 @@ kit_member(struct kit *kit, const char *member)
 bool
 kit_row(struct kit *kit, size_t n)
 {
-	size_t at = 0;
+	size_t at;
 
+	if (!record_parse(kit->rows, kit->reply.rows_bytes, &kit->record)) {
+		return false;
+	}
+	at = kit->record.rows_at;
 	for (;;) {
 		struct row_head head;
 

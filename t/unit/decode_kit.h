@@ -36,11 +36,13 @@ struct kit {
 	struct project key; /* the key's project: proj_demo */
 	const struct project *project;
 	const char *origin;
+	const char *agent; /* NULL: none */
 	struct decoder *decoder;
 	size_t rows_size; /* 0: enough */
 	uint8_t *rows;
 	struct decode_reply reply;
 	enum decode_result result;
+	struct record record; /* of the row last taken apart */
 	struct row_value values[FIELD_COUNT];
 	char errors[8192]; /* reply.errors, terminated, cut */
 };

@@ -806,10 +806,13 @@ Test(decode, room)
 	    "\"performance.lcp_ms\":1,\"performance.fid_ms\":1,"
 	    "\"performance.inp_ms\":1,\"performance.cls\":1,"
 	    "\"performance.ttfb_ms\":1,\"metadata\":{},\"\":1}";
-	size_t need = sizeof(event) - 1 + ROW_OVERHEAD_MAX;
+	static const char agent[] = "agent/1.0";
+	size_t need = RECORD_ROWS_AT(sizeof(agent) - 1) + sizeof(event) - 1 +
+	    ROW_OVERHEAD_MAX;
 	struct kit kit;
 
 	kit_init(&kit);
+	kit.agent = agent;
 	kit.rows_size = need;
 	cr_expect(kit_events(&kit, event) == DECODE_OK);
 	cr_expect(kit.reply.accepted == 1, "%s", kit.errors);
@@ -821,6 +824,39 @@ Test(decode, room)
 	kit.rows_size = 8;
 	cr_expect(kit_events(&kit, event) == DECODE_FULL);
 	cr_expect(kit_events(&kit, "1") == DECODE_OK, "takes no room");
+	cr_expect(kit.reply.rows_bytes == 0);
+	kit_fini(&kit);
+}
+
+/* What the record says of the request, before its first row. */
+Test(decode, record_head)
+{
+	static const uint8_t none[UUID_BYTES];
+	char agent[RECORD_AGENT_MAX + 3];
+	struct kit kit;
+
+	kit_init(&kit);
+	memset(kit.key.key_id, 7, UUID_BYTES);
+	kit.agent = "agent\xff/1.0";
+	cr_expect(kit_events(&kit, KIT_EVENT) == DECODE_OK);
+	cr_assert(kit_row(&kit, 0));
+	cr_expect(memcmp(kit.record.key_id, kit.key.key_id, UUID_BYTES) == 0);
+	cr_expect(kit.record.agent_bytes == 5);
+	cr_expect(memcmp(kit.record.agent, "agent", 5) == 0);
+	cr_expect_str_eq(kit_value(&kit, FIELD_SESSION_KEY), "0");
+	memset(agent, 'x', sizeof(agent) - 1);
+	agent[sizeof(agent) - 1] = '\0';
+	kit.agent = agent;
+	cr_expect(kit_events(&kit, "1," KIT_EVENT) == DECODE_OK);
+	cr_assert(kit_row(&kit, 0));
+	cr_expect(kit.record.agent_bytes == RECORD_AGENT_MAX);
+	/* without a key */
+	kit.project = NULL;
+	kit.agent = NULL;
+	cr_expect(kit_events(&kit, KIT_EVENT) == DECODE_OK);
+	cr_assert(kit_row(&kit, 0));
+	cr_expect(memcmp(kit.record.key_id, none, UUID_BYTES) == 0);
+	cr_expect(kit.record.agent_bytes == 0);
 	kit_fini(&kit);
 }
 

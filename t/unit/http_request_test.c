@@ -553,6 +553,20 @@ Test(http_request, views_and_pipelining)
 	cr_assert_eq(judge(&c).req.head_bytes, c.len);
 }
 
+/* It decides nothing, so a second one is no fault. */
+Test(http_request, first_user_agent_counts)
+{
+	static const char bytes[] =
+	    GET "User-Agent: first\r\nuser-agent: 2\r\n\r\n";
+	struct request_case c = {S(bytes), 0, NULL};
+	struct verdict verdict = judge(&c);
+	struct http_view agent = verdict.req.headers[HTTP_USER_AGENT];
+
+	cr_assert_eq(verdict.result, HTTP_DONE);
+	cr_assert_eq(agent.len, 5);
+	cr_assert_eq(memcmp(bytes + agent.at, "first", 5), 0);
+}
+
 /* What stood before the fault is there for the answer. */
 Test(http_request, origin_survives_a_fault)
 {

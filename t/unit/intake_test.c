@@ -68,9 +68,11 @@ static void
 publish(unsigned slot, size_t rows)
 {
 	struct tuple_kit kit = {0, 0, "id", NULL};
-	size_t space, len = 0, i;
+	size_t space, len, i;
 	uint8_t *at = ring_writer_space(&writers[slot], &space);
 
+	cr_assert_geq(space, TUPLE_KIT_MAX);
+	len = tuple_kit_head(at, 1, "agent");
 	for (i = 0; i < rows; i++) {
 		cr_assert_geq(space, len + TUPLE_KIT_MAX);
 		kit.timestamp_us = (int64_t)i * MONTH_US;

@@ -84,17 +84,21 @@ Test(keytable, a_key_leads_to_its_project)
 	cr_assert_eq(keytable_add_project(writer, bytes_of(100), bytes_of(2),
 			 "open", false, NULL, 0),
 	    0);
-	cr_assert_eq(
-	    keytable_add_key(writer, bytes_of(11), bytes_of(1), INT64_MAX), 0);
-	cr_assert_eq(
-	    keytable_add_key(writer, bytes_of(12), bytes_of(2), now - 1), 0);
-	cr_assert_eq(keytable_add_key(writer, bytes_of(13), bytes_of(3), now),
+	cr_assert_eq(keytable_add_key(writer, bytes_of(11), bytes_of(51),
+			 bytes_of(1), INT64_MAX),
+	    0);
+	cr_assert_eq(keytable_add_key(writer, bytes_of(12), bytes_of(12),
+			 bytes_of(2), now - 1),
+	    0);
+	cr_assert_eq(keytable_add_key(
+			 writer, bytes_of(13), bytes_of(13), bytes_of(3), now),
 	    KEYTABLE_NO_PROJECT, "no such project");
 	keytable_publish(writer);
 
 	cr_assert_eq(find(reader, 11, &p), KEYTABLE_FOUND);
 	cr_assert_eq(memcmp(p.id, bytes_of(1), UUID_BYTES), 0);
 	cr_assert_eq(memcmp(p.org_id, bytes_of(100), UUID_BYTES), 0);
+	cr_assert_eq(memcmp(p.key_id, bytes_of(51), UUID_BYTES), 0);
 	cr_assert_str_eq(p.slug, "closed");
 	cr_assert(p.require_api_key);
 	cr_assert(p.origin_allowed, "no origin named");
@@ -125,8 +129,9 @@ Test(keytable, origins)
 	cr_assert_eq(keytable_add_project(writer, bytes_of(1), bytes_of(1),
 			 "slug", true, origins, 2),
 	    0);
-	cr_assert_eq(
-	    keytable_add_key(writer, bytes_of(1), bytes_of(1), INT64_MAX), 0);
+	cr_assert_eq(keytable_add_key(writer, bytes_of(1), bytes_of(1),
+			 bytes_of(1), INT64_MAX),
+	    0);
 	keytable_publish(writer);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		cr_expect_eq(keytable_find_key(reader, bytes_of(1), 0,
@@ -141,7 +146,8 @@ Test(keytable, a_project_by_uuid_or_by_the_slug_of_one_without_keys)
 {
 	struct keytable *writer, *reader;
 	char text[UUID_TEXT];
-	struct project p;
+	static const uint8_t none[UUID_BYTES];
+	struct project p = {.key_id = {1}};
 
 	writer = table_of(65536, &reader);
 	keytable_begin(writer);
@@ -156,6 +162,7 @@ Test(keytable, a_project_by_uuid_or_by_the_slug_of_one_without_keys)
 	cr_assert_eq(keytable_find_project(reader, "open", 4, NULL, 0, &p),
 	    KEYTABLE_FOUND);
 	cr_assert_eq(memcmp(p.id, bytes_of(2), UUID_BYTES), 0);
+	cr_assert_eq(memcmp(p.key_id, none, UUID_BYTES), 0, "of no key");
 	cr_assert_eq(keytable_find_project(reader, "closed", 6, NULL, 0, &p),
 	    KEYTABLE_UNKNOWN);
 	cr_assert_eq(keytable_find_project(reader, "ope", 3, NULL, 0, &p),
@@ -178,20 +185,21 @@ Test(keytable, a_full_table_says_so_and_leaves_the_old_one)
 	cr_assert_eq(keytable_add_project(writer, bytes_of(1), bytes_of(1),
 			 "slug", true, NULL, 0),
 	    0);
-	cr_assert_eq(
-	    keytable_add_key(writer, bytes_of(1), bytes_of(1), INT64_MAX), 0);
+	cr_assert_eq(keytable_add_key(writer, bytes_of(1), bytes_of(1),
+			 bytes_of(1), INT64_MAX),
+	    0);
 	keytable_publish(writer);
 	keytable_begin(writer);
 	cr_assert_eq(keytable_add_project(writer, bytes_of(1), bytes_of(1),
 			 "slug", true, NULL, 0),
 	    0);
-	for (n = 0;
-	     keytable_add_key(writer, bytes_of(n), bytes_of(1), INT64_MAX) == 0;
+	for (n = 0; keytable_add_key(writer, bytes_of(n), bytes_of(n),
+			bytes_of(1), INT64_MAX) == 0;
 	     n++)
 		;
-	cr_assert_gt(n, 500);
-	cr_assert_eq(
-	    keytable_add_key(writer, bytes_of(n), bytes_of(1), INT64_MAX),
+	cr_assert_gt(n, 300);
+	cr_assert_eq(keytable_add_key(writer, bytes_of(n), bytes_of(n),
+			 bytes_of(1), INT64_MAX),
 	    KEYTABLE_FULL);
 	/* Never published: given up, or killed. */
 	cr_assert_eq(find(reader, 1, &p), KEYTABLE_FOUND);
@@ -219,7 +227,7 @@ Test(keytable, many_keys_are_all_found)
 		    0);
 	}
 	for (n = 0; n < 5000; n++)
-		cr_assert_eq(keytable_add_key(writer, bytes_of(n),
+		cr_assert_eq(keytable_add_key(writer, bytes_of(n), bytes_of(n),
 				 bytes_of(n % 1000 + 1), INT64_MAX),
 		    0);
 	keytable_publish(writer);
@@ -243,8 +251,8 @@ publish_for_ever(struct keytable *writer)
 		keytable_begin(writer);
 		if (keytable_add_project(writer, bytes_of(n), bytes_of(n), slug,
 			true, NULL, 0) != KEYTABLE_ADDED ||
-		    keytable_add_key(writer, bytes_of(7), bytes_of(n),
-			INT64_MAX) != KEYTABLE_ADDED)
+		    keytable_add_key(writer, bytes_of(7), bytes_of(7),
+			bytes_of(n), INT64_MAX) != KEYTABLE_ADDED)
 			_exit(1);
 		keytable_publish(writer);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The check of a tuple: a sound one is taken apart, and no change of a byte or
- * of the length makes it read where it must not.
+ * The check of a tuple and of a record's head: a sound one is taken apart, and
+ * no change of a byte or of the length makes it read where it must not.
  */
 #include "common/row.h"
 
@@ -52,6 +52,13 @@ shortest(enum field_kind kind)
 	}
 }
 
+static bool
+is_always_there(size_t id)
+{
+	return event_fields[id].need == NEED_REQUIRED || id == FIELD_ORG_ID ||
+	    id == FIELD_RECEIVED_AT || id == FIELD_SESSION_KEY;
+}
+
 /* A tuple with every value, or with those that must be. */
 static void
 make(struct tuple *t, bool all)
@@ -63,8 +70,7 @@ make(struct tuple *t, bool all)
 	for (size_t i = 0; i < FIELD_COUNT; i++) {
 		const struct field *f = &event_fields[i];
 		size_t len = shortest(f->kind);
-		bool must = f->need == NEED_REQUIRED || i == FIELD_ORG_ID ||
-		    i == FIELD_RECEIVED_AT;
+		bool must = is_always_there(i);
 
 		t->at[i] = t->len;
 		if (!all && !must) {
@@ -106,6 +112,9 @@ Test(row, sound)
 	cr_assert(row_parse(t.data, t.len, values));
 	cr_expect(values[FIELD_METADATA].length == -1);
 	cr_expect(values[FIELD_EVENT_ID].length == 1);
+	cr_expect(
+	    values[FIELD_SESSION_KEY].data == t.data + ROW_SESSION_KEY_AT);
+	cr_expect(values[FIELD_SESSION_KEY].length == 8);
 }
 
 Test(row, every_other_length_is_refused)
@@ -136,9 +145,7 @@ Test(row, null_where_a_value_is_required)
 		memset(at, 0xff, 4);
 		memmove(at + 4, at + 4 + len, t.len - t.at[i] - 4 - len);
 		t.len -= len;
-		cr_expect(parse(t.data, t.len, values) ==
-			(f->need != NEED_REQUIRED && i != FIELD_ORG_ID &&
-			    i != FIELD_RECEIVED_AT),
+		cr_expect(parse(t.data, t.len, values) == !is_always_there(i),
 		    "%s", f->column);
 	}
 }
@@ -210,4 +217,116 @@ Test(row, time)
 	struct row_value value = {bytes, 8};
 
 	cr_expect(row_time(&value) == -2);
+}
+
+/* --- a record's head --- */
+
+#define ROOM (RECORD_HEAD_MAX + 8)
+
+static const uint8_t key_id[UUID_BYTES] = {1, 2, 3, 4};
+
+/* Writes a head as a worker does; the length of what it wrote. */
+static size_t
+write_head(uint8_t *record, const char *agent, size_t len)
+{
+	size_t bytes = record_agent_bytes(agent, len);
+
+	memset(record, 0xee, ROOM);
+	record_write_head(record, key_id, agent, bytes);
+	cr_expect(record[RECORD_ROWS_AT(bytes)] == 0xee);
+	return RECORD_ROWS_AT(bytes);
+}
+
+/* In a block of exactly that size. */
+static bool
+parse_head(const uint8_t *data, size_t len, size_t *agent_bytes)
+{
+	uint8_t *exact = malloc(len + (len == 0));
+	struct record record;
+	bool ok;
+
+	cr_assert(exact != NULL);
+	memcpy(exact, data, len);
+	ok = record_parse(exact, len, &record);
+	if (ok) {
+		cr_expect(record.rows_at <= len && record.rows_at % 8 == 0);
+		*agent_bytes = record.agent_bytes;
+	}
+	free(exact);
+	return ok;
+}
+
+Test(record, comes_back)
+{
+	uint8_t bytes[ROOM];
+	struct record record;
+	char agent[RECORD_AGENT_MAX];
+
+	memset(agent, 'a', sizeof(agent));
+	for (size_t len = 0; len <= sizeof(agent); len++) {
+		size_t end = write_head(bytes, agent, len);
+
+		cr_assert(record_parse(bytes, end, &record), "%zu", len);
+		cr_expect(record.rows_at == end);
+		cr_expect(memcmp(record.key_id, key_id, UUID_BYTES) == 0);
+		cr_expect(record.agent_bytes == len);
+		cr_expect(memcmp(record.agent, agent, len) == 0);
+		for (size_t i = sizeof(struct record_head) + len; i < end;
+		     i++) {
+			cr_expect(bytes[i] == 0, "padding");
+		}
+	}
+}
+
+Test(record, agent_is_cut)
+{
+	char agent[RECORD_AGENT_MAX + 2];
+
+	memset(agent, 'a', sizeof(agent));
+	cr_expect(record_agent_bytes(NULL, 0) == 0);
+	cr_expect(record_agent_bytes(agent, sizeof(agent)) == RECORD_AGENT_MAX);
+	/* a character of two bytes lies across the limit */
+	memcpy(agent + RECORD_AGENT_MAX - 1, "\xc3\xa4", 2);
+	cr_expect(
+	    record_agent_bytes(agent, sizeof(agent)) == RECORD_AGENT_MAX - 1);
+	cr_expect(record_agent_bytes("ab\xff"
+				     "c",
+		      4) == 2);
+}
+
+Test(record, every_shorter_one_is_refused)
+{
+	uint8_t bytes[ROOM];
+	size_t end = write_head(bytes, "agent", 5), agent_bytes;
+
+	for (size_t len = 0; len < end; len++) {
+		cr_expect(!parse_head(bytes, len, &agent_bytes), "%zu", len);
+	}
+	cr_expect(parse_head(bytes, end, &agent_bytes));
+	cr_expect(parse_head(bytes, end + 8, &agent_bytes));
+}
+
+Test(record, heads_that_lie)
+{
+	static const uint32_t lengths[] = {
+	    RECORD_AGENT_MAX + 1, 0x7fffffff, 0x80000000, 0xffffffff};
+	uint8_t bytes[2 * ROOM];
+	size_t agent_bytes = 0;
+
+	memset(bytes, 0, sizeof(bytes));
+	(void)write_head(bytes, "agent", 5);
+	for (size_t i = 0; i < sizeof(lengths) / 4; i++) {
+		memcpy(bytes + offsetof(struct record_head, agent_bytes),
+		    &lengths[i], 4);
+		cr_expect(!parse_head(bytes, sizeof(bytes), &agent_bytes), "%u",
+		    lengths[i]);
+	}
+	(void)write_head(bytes, "agent", 5);
+	bytes[offsetof(struct record_head, zero)] = 1;
+	cr_expect(!parse_head(bytes, sizeof(bytes), &agent_bytes));
+	/* the worker is not believed to have looked at the text */
+	(void)write_head(bytes, "agent", 5);
+	bytes[sizeof(struct record_head) + 3] = 0xff;
+	cr_expect(parse_head(bytes, sizeof(bytes), &agent_bytes));
+	cr_expect(agent_bytes == 3);
 }

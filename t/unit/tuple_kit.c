@@ -37,9 +37,9 @@ put_text(uint8_t *at, const char *text)
 }
 
 static uint8_t *
-put_time(uint8_t *at, int64_t us)
+put_int8(uint8_t *at, int64_t value)
 {
-	uint64_t n = htobe64((uint64_t)us);
+	uint64_t n = htobe64((uint64_t)value);
 
 	return put(put_length(at, sizeof(n)), &n, sizeof(n));
 }
@@ -61,9 +61,11 @@ put_field(uint8_t *at, int id, const struct tuple_kit *kit)
 	case FIELD_PROJECT_ID:
 		return put_uuid(at, 2);
 	case FIELD_RECEIVED_AT:
-		return put_time(at, kit->received_us);
+		return put_int8(at, kit->received_us);
 	case FIELD_TIMESTAMP:
-		return put_time(at, kit->timestamp_us);
+		return put_int8(at, kit->timestamp_us);
+	case FIELD_SESSION_KEY:
+		return put_int8(at, 0);
 	case FIELD_EVENT_ID:
 		return put_text(at, kit->event_id);
 	case FIELD_SESSION_ID:
@@ -99,4 +101,16 @@ tuple_kit_row(uint8_t *to, const struct tuple_kit *kit)
 	memcpy(to, &head, sizeof(head));
 	memset(to + sizeof(head) + bytes, 0, ROW_ALIGN(bytes) - bytes);
 	return sizeof(head) + ROW_ALIGN(bytes);
+}
+
+size_t
+tuple_kit_head(uint8_t *to, char key, const char *agent)
+{
+	struct record_head head = {.agent_bytes = (uint32_t)strlen(agent)};
+	size_t bytes = sizeof(head) + strlen(agent);
+
+	memset(head.key_id, key, sizeof(head.key_id));
+	(void)put(put(to, &head, sizeof(head)), agent, strlen(agent));
+	memset(to + bytes, 0, ROW_ALIGN(bytes) - bytes);
+	return ROW_ALIGN(bytes);
 }

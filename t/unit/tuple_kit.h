@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tuple_kit.h - makes rows as a worker would, for tests of the aggregator
+ * tuple_kit.h - makes records as a worker would, for tests of the aggregator
  *
  * Owns      nothing; writes where it is told, 8-byte aligned
  */
@@ -18,12 +18,18 @@ struct tuple_kit {
 	const char *page_title; /* NULL: null */
 };
 
-/* Most bytes that a row of short texts takes. */
+/* Most bytes that a row of short texts takes, or a head of one. */
 #define TUPLE_KIT_MAX 1024
 
 /* Writes the tuple and returns its length. */
 size_t tuple_kit_tuple(uint8_t *, const struct tuple_kit *);
 /* Writes head, tuple and padding and returns their length. */
 size_t tuple_kit_row(uint8_t *, const struct tuple_kit *);
+
+/*
+ * Writes the head that a record begins with and returns its length; key is each
+ * byte of the key's id.
+ */
+size_t tuple_kit_head(uint8_t *, char key, const char *agent);
 
 #endif

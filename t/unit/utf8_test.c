@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Where text ends and bytes begin. */
+#include "common/utf8.h"
+
+#include <criterion/criterion.h>
+
+Test(utf8, length)
+{
+	static const struct {
+		const char *name;
+		const char *text;
+		size_t len;
+		size_t good;
+	} cases[] = {
+	    {"nothing", "", 0, 0},
+	    {"ASCII", "abc", 3, 3},
+	    {"NUL", "a\0b", 3, 1},
+	    {"two bytes", "\xc3\xa4", 2, 2},
+	    {"three bytes", "\xe2\x82\xac", 3, 3},
+	    {"four bytes", "\xf0\x9f\x98\x80", 4, 4},
+	    {"last of all", "\xf4\x8f\xbf\xbf", 4, 4},
+	    {"beyond it", "\xf4\x90\x80\x80", 4, 0},
+	    {"cut in two", "a\xe2\x82", 3, 1},
+	    {"continuation alone", "a\x80", 2, 1},
+	    {"overlong of two", "\xc0\x80", 2, 0},
+	    {"overlong of three", "\xe0\x9f\xbf", 3, 0},
+	    {"overlong of four", "\xf0\x8f\xbf\xbf", 4, 0},
+	    {"surrogate", "\xed\xa0\x80", 3, 0},
+	    {"before surrogates", "\xed\x9f\xbf", 3, 3},
+	    {"0xff", "\xff", 1, 0},
+	    {"bad third byte", "\xe2\x82\x41", 3, 0},
+	};
+	size_t i, got;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		got = utf8_length(cases[i].text, cases[i].len);
+		cr_expect_eq(got, cases[i].good, "%s: %zu, not %zu",
+		    cases[i].name, got, cases[i].good);
+	}
+}
