@@ -20,6 +20,7 @@
 #include <event2/event.h>
 
 #include "aggregator/conninfo.h"
+#include "aggregator/event_key.h"
 #include "aggregator/keys.h"
 #include "aggregator/months.h"
 #include "aggregator/pg.h"
@@ -262,6 +263,7 @@ aggregator_init(struct aggregator *aggregator, struct err *err)
 	aggregator->table = keytable_map(shm->keytable_fd, true, err);
 	if (aggregator->table == NULL)
 		return -1;
+	event_key_seed();
 	if (aggregator_connections(aggregator, err) == -1 ||
 	    aggregator_events(aggregator, err) == -1)
 		return -1;

@@ -2,32 +2,37 @@
 /*
  * batch.c - gathers rows from ring records and sorts them by month
  *
- * One COPY per month, because the writer may copy into partitions alone.  What
- * a value means is not looked at, but for the timestamp that says which month.
+ * One COPY per month, because the writer may copy into partitions alone.  A row
+ * is looked at once: while it is taken, it also finds its session, is compared
+ * with the events seen before, and is folded into what its session gains.
+ * Rows that leave the batch later are few; then all is folded again.
  */
 #include "aggregator/batch.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/row.h"
 #include "common/timestamp.h"
+#include "common/utf8.h"
 
 /* Years 1 to 9999: what the calendar of timestamp.h covers. */
 #define MICROSECONDS INT64_C(1000000)
 #define FIRST_US (INT64_C(-63082281600) * MICROSECONDS)
 #define LAST_US (INT64_C(252455616000) * MICROSECONDS - 1)
 
+static size_t
+row_start(const struct batch_leaf *leaf, size_t row)
+{
+	return row == 0 ? 0 : leaf->rows[row - 1].end;
+}
+
 static void
 leaf_truncate(struct batch_leaf *leaf, size_t rows)
 {
-	leaf->rows = rows;
-	leaf->ends.len = rows * sizeof(size_t);
-	leaf->tuples.len = 0;
-	if (rows > 0)
-		memcpy(&leaf->tuples.len,
-		    leaf->ends.data + leaf->ends.len - sizeof(size_t),
-		    sizeof(size_t));
+	leaf->nrows = rows;
+	leaf->tuples.len = row_start(leaf, rows);
 }
 
 static int
@@ -75,24 +80,172 @@ leaf_find(const struct batch *batch, int64_t month)
 	return i;
 }
 
+/* Room for one more row of so many bytes, so that appending cannot fail. */
 static int
-leaf_append(struct batch_leaf *leaf, const uint8_t *tuple, size_t bytes)
+leaf_reserve(struct batch_leaf *leaf, size_t bytes)
 {
-	size_t end = leaf->tuples.len + bytes;
+	size_t cap = leaf->rows_cap == 0 ? 64 : leaf->rows_cap * 2;
+	struct batch_row *rows;
 
-	if (buf_reserve(&leaf->ends, sizeof(end)) == -1 ||
-	    buf_append(&leaf->tuples, tuple, bytes) == -1)
+	if (buf_reserve(&leaf->tuples, bytes) == -1)
 		return -1;
-	leaf->rows++;
-	return buf_append(&leaf->ends, &end, sizeof(end));
+	if (leaf->nrows < leaf->rows_cap)
+		return 0;
+	if ((rows = reallocarray(leaf->rows, cap, sizeof(*rows))) == NULL)
+		return -1;
+	leaf->rows = rows;
+	leaf->rows_cap = cap;
+	return 0;
+}
+
+/* ---- events seen --------------------------------------------------------- */
+
+/* SDKs that count their events give the same ids in every session. */
+static size_t
+seen_first(const struct batch *batch, const struct batch_row *row)
+{
+	struct event_key key = row->key;
+
+	key.low += row->session * UINT64_C(0x9e3779b97f4a7c15);
+	return event_key_place(key) & (batch->seen_places - 1);
+}
+
+static const struct batch_row *
+seen_row(const struct batch *batch, uint64_t seen)
+{
+	return &batch->leaves[(seen - 1) >> 32].rows[(uint32_t)(seen - 1)];
+}
+
+/* The place of the same event, or the free one where it would be. */
+static size_t
+seen_place(const struct batch *batch, const struct batch_row *row)
+{
+	size_t at = seen_first(batch, row);
+	const struct batch_row *other;
+
+	while (batch->seen[at] != 0) {
+		other = seen_row(batch, batch->seen[at]);
+		if (other->session == row->session &&
+		    event_key_equal(other->key, row->key))
+			break;
+		at = (at + 1) & (batch->seen_places - 1);
+	}
+	return at;
+}
+
+static void
+seen_add(struct batch *batch, size_t leaf, size_t row)
+{
+	size_t at = seen_place(batch, &batch->leaves[leaf].rows[row]);
+
+	batch->seen[at] = ((uint64_t)leaf << 32 | row) + 1;
+}
+
+static void
+seen_rebuild(struct batch *batch)
+{
+	size_t leaf, row;
+
+	if (batch->seen_places > 0)
+		memset(batch->seen, 0,
+		    batch->seen_places * sizeof(*batch->seen));
+	for (leaf = 0; leaf < batch->nleaves; leaf++) {
+		for (row = 0; row < batch->leaves[leaf].nrows; row++)
+			seen_add(batch, leaf, row);
+	}
+}
+
+static int
+seen_reserve(struct batch *batch)
+{
+	size_t places = batch->seen_places == 0 ? 1024 : batch->seen_places * 2;
+	uint64_t *seen;
+
+	if (batch->rows < batch->seen_places / 2)
+		return 0;
+	if ((seen = calloc(places, sizeof(*seen))) == NULL)
+		return -1;
+	free(batch->seen);
+	batch->seen = seen;
+	batch->seen_places = places;
+	seen_rebuild(batch);
+	return 0;
+}
+
+static bool
+is_repeat(const struct batch *batch, const struct batch_row *row)
+{
+	const struct session *session = &batch->sessions.items[row->session];
+
+	return batch->seen[seen_place(batch, row)] != 0 ||
+	    (session->known == SESSION_CACHED &&
+		cached_session_has(session->cached, row->key));
+}
+
+/* ---- folding ------------------------------------------------------------- */
+
+static void
+fold(struct batch *batch, size_t leaf, const struct batch_row *row,
+    const uint8_t *tuple, size_t at, const struct row_value *values)
+{
+	const struct session_event event = {
+	    .values = values,
+	    .tuple = tuple,
+	    .leaf = (uint32_t)leaf,
+	    .at = at,
+	    .agent = row->agent,
+	};
+
+	session_add(&batch->sessions.items[row->session], &batch->sessions,
+	    batch->leaves, &event);
+}
+
+/* What sessions gain, of the rows that are there and alive. */
+static void
+fold_again(struct batch *batch)
+{
+	struct row_value values[FIELD_COUNT];
+	const struct batch_leaf *leaf;
+	const uint8_t *tuple;
+	size_t i, row, start;
+
+	sessions_restart(&batch->sessions);
+	for (i = 0; i < batch->nleaves; i++) {
+		leaf = &batch->leaves[i];
+		for (row = 0; row < leaf->nrows; row++) {
+			start = row_start(leaf, row);
+			tuple = (const uint8_t *)leaf->tuples.data + start;
+			if (!leaf->rows[row].is_dead &&
+			    row_parse(
+				tuple, leaf->rows[row].end - start, values))
+				fold(batch, i, &leaf->rows[row], tuple, start,
+				    values);
+		}
+	}
+}
+
+/* ---- taking rows --------------------------------------------------------- */
+
+/* A row of a record on its way into the batch. */
+struct incoming {
+	const uint8_t *tuple;
+	size_t bytes;
+	struct row_value values[FIELD_COUNT];
+	struct session_span agent;
+};
+
+/* The ids are sent to the database outside of any COPY: they must be text. */
+static bool
+is_text(const struct row_value *value)
+{
+	return utf8_length((const char *)value->data, (size_t)value->length) ==
+	    (size_t)value->length;
 }
 
 /* Finds the tuple at *at and moves *at behind it.  False: it is none. */
 static bool
-row_take(const struct buf *record, size_t *at, const uint8_t **tuple,
-    size_t *bytes, int64_t *us)
+row_take(const struct buf *record, size_t *at, struct incoming *in)
 {
-	struct row_value values[FIELD_COUNT];
 	struct row_head head;
 	size_t left = record->len - *at;
 
@@ -102,13 +255,69 @@ row_take(const struct buf *record, size_t *at, const uint8_t **tuple,
 	left -= sizeof(head);
 	if (head.zero != 0 || ROW_ALIGN((size_t)head.tuple_bytes) > left)
 		return false;
-	*tuple = (const uint8_t *)record->data + *at + sizeof(head);
-	*bytes = head.tuple_bytes;
-	if (!row_parse(*tuple, *bytes, values))
+	in->tuple = (const uint8_t *)record->data + *at + sizeof(head);
+	in->bytes = head.tuple_bytes;
+	if (!row_parse(in->tuple, in->bytes, in->values) ||
+	    !is_text(&in->values[FIELD_EVENT_ID]) ||
+	    !is_text(&in->values[FIELD_SESSION_ID]))
 		return false;
-	*us = row_time(&values[FIELD_TIMESTAMP]);
-	*at += sizeof(head) + ROW_ALIGN(*bytes);
+	*at += sizeof(head) + ROW_ALIGN(in->bytes);
 	return true;
+}
+
+/* The leaf of the row's month, made if need be.  1: a month too many. */
+static int
+row_choose_leaf(
+    struct batch *batch, const struct incoming *in, size_t most)
+{
+	int64_t month = month_of(row_time(&in->values[FIELD_TIMESTAMP]));
+
+	batch->last = leaf_find(batch, month);
+	if (batch->last == most)
+		return 1;
+	return batch->last == batch->nleaves ? leaf_new(batch, month) : 0;
+}
+
+static int
+row_append(
+    struct batch *batch, const struct incoming *in, struct batch_row *row)
+{
+	struct batch_leaf *leaf = &batch->leaves[batch->last];
+	size_t start = leaf->tuples.len;
+
+	if (leaf_reserve(leaf, in->bytes) == -1 ||
+	    buf_append(&leaf->tuples, in->tuple, in->bytes) == -1)
+		return -1;
+	row->end = leaf->tuples.len;
+	leaf->rows[leaf->nrows] = *row;
+	seen_add(batch, batch->last, leaf->nrows++);
+	fold(batch, batch->last, row, in->tuple, start, in->values);
+	batch->rows++;
+	batch->bytes += in->bytes;
+	return 0;
+}
+
+/* Adds a row, unless it is a repeat.  1: it is of a month too many. */
+static int
+row_add(struct batch *batch, const struct incoming *in, size_t most)
+{
+	const struct row_value *id = &in->values[FIELD_EVENT_ID];
+	struct batch_row row = {
+	    .key = event_key_of(id->data, (size_t)id->length),
+	    .agent = in->agent,
+	};
+	int chosen;
+
+	if (seen_reserve(batch) == -1 ||
+	    sessions_find(&batch->sessions, in->values, &row.session) == -1)
+		return -1;
+	if (is_repeat(batch, &row)) {
+		batch->repeats++;
+		return 0;
+	}
+	if ((chosen = row_choose_leaf(batch, in, most)) != 0)
+		return chosen;
+	return row_append(batch, in, &row);
 }
 
 static int
@@ -116,35 +325,25 @@ batch_add_rows(struct batch *batch, bool *whole)
 {
 	const size_t most = batch->nleaves + BATCH_MONTHS_MAX;
 	struct record record;
-	const uint8_t *tuple;
-	size_t at, bytes;
-	int64_t month, us;
+	struct incoming in;
+	size_t at;
+	int added;
 
-	if (!record_parse((const uint8_t *)batch->record.data,
-		batch->record.len, &record)) {
-		*whole = false;
+	*whole = record_parse((const uint8_t *)batch->record.data,
+	    batch->record.len, &record);
+	if (!*whole)
 		return 0;
-	}
+	if (sessions_keep(&batch->sessions, record.agent, record.agent_bytes,
+		&in.agent) == -1)
+		return -1;
 	at = record.rows_at;
-	while (at < batch->record.len) {
-		if (!row_take(&batch->record, &at, &tuple, &bytes, &us)) {
-			*whole = false;
+	while (*whole && at < batch->record.len) {
+		*whole = row_take(&batch->record, &at, &in);
+		if (!*whole)
 			break;
-		}
-		month = month_of(us);
-		batch->last = leaf_find(batch, month);
-		if (batch->last == most) {
-			*whole = false;
-			break;
-		}
-		if (batch->last == batch->nleaves &&
-		    leaf_new(batch, month) == -1)
+		if ((added = row_add(batch, &in, most)) == -1)
 			return -1;
-		if (leaf_append(&batch->leaves[batch->last], tuple, bytes) ==
-		    -1)
-			return -1;
-		batch->rows++;
-		batch->bytes += bytes;
+		*whole = added == 0;
 	}
 	return 0;
 }
@@ -155,43 +354,142 @@ batch_add(
 {
 	size_t nleaves = batch->nleaves, rows = batch->rows;
 	size_t total = batch->bytes, *before = NULL, i;
+	uint64_t repeats = batch->repeats;
 	int ret = -1;
 
-	*whole = true;
 	buf_clear(&batch->record);
 	if (buf_append(&batch->record, payload, bytes) == -1)
 		return -1;
 	if (nleaves > 0 && (before = calloc(nleaves, sizeof(*before))) == NULL)
 		return -1;
 	for (i = 0; i < nleaves; i++)
-		before[i] = batch->leaves[i].rows;
+		before[i] = batch->leaves[i].nrows;
 	if ((ret = batch_add_rows(batch, whole)) == -1) {
 		for (i = 0; i < nleaves; i++)
 			leaf_truncate(&batch->leaves[i], before[i]);
 		batch->nleaves = nleaves;
 		batch->rows = rows;
 		batch->bytes = total;
+		batch->repeats = repeats;
+		seen_rebuild(batch);
+		fold_again(batch);
 	}
 	free(before);
 	return ret;
 }
 
-static size_t
-row_end(const struct batch_leaf *leaf, size_t row)
-{
-	size_t end;
-
-	memcpy(&end, leaf->ends.data + row * sizeof(end), sizeof(end));
-	return end;
-}
+/* ---- rows that are there ------------------------------------------------- */
 
 const char *
 batch_rows(const struct batch_leaf *leaf, size_t from, size_t to, size_t *bytes)
 {
-	size_t start = from == 0 ? 0 : row_end(leaf, from - 1);
+	size_t start = row_start(leaf, from);
 
-	*bytes = row_end(leaf, to - 1) - start;
+	*bytes = row_start(leaf, to) - start;
 	return leaf->tuples.data + start;
+}
+
+const char *
+batch_value(const struct batch_leaf *leaf, size_t row, enum field_id id,
+    size_t *bytes)
+{
+	struct row_value values[FIELD_COUNT];
+	const char *tuple = batch_rows(leaf, row, row + 1, bytes);
+
+	if (!row_parse((const uint8_t *)tuple, *bytes, values) ||
+	    values[id].length < 0)
+		return NULL;
+	*bytes = (size_t)values[id].length;
+	return (const char *)values[id].data;
+}
+
+/* The rows that stay move down over those that go. */
+static void
+leaf_drop_repeats(struct batch *batch, struct batch_leaf *leaf)
+{
+	char *data = leaf->tuples.data;
+	size_t row, kept = 0, start = 0, to = 0, bytes;
+
+	for (row = 0; row < leaf->nrows; row++) {
+		bytes = leaf->rows[row].end - start;
+		if (leaf->rows[row].is_repeat) {
+			batch->rows--;
+			batch->bytes -= bytes;
+			batch->repeats++;
+		} else {
+			memmove(data + to, data + start, bytes);
+			to += bytes;
+			start = leaf->rows[row].end;
+			leaf->rows[kept] = leaf->rows[row];
+			leaf->rows[kept++].end = to;
+			continue;
+		}
+		start = leaf->rows[row].end;
+	}
+	leaf_truncate(leaf, kept);
+}
+
+void
+batch_drop_repeats(struct batch *batch)
+{
+	size_t i;
+
+	for (i = 0; i < batch->nleaves; i++)
+		leaf_drop_repeats(batch, &batch->leaves[i]);
+	seen_rebuild(batch);
+	fold_again(batch);
+}
+
+void
+batch_leave_out_dead(struct batch *batch)
+{
+	fold_again(batch);
+}
+
+void
+batch_revive(struct batch *batch)
+{
+	bool any = false;
+	size_t i, row;
+
+	for (i = 0; i < batch->nleaves; i++) {
+		for (row = 0; row < batch->leaves[i].nrows; row++) {
+			any = any || batch->leaves[i].rows[row].is_dead;
+			batch->leaves[i].rows[row].is_dead = false;
+		}
+	}
+	if (any)
+		fold_again(batch);
+}
+
+void
+batch_write_session_keys(struct batch *batch)
+{
+	struct batch_leaf *leaf;
+	uint64_t key;
+	size_t i, row;
+
+	for (i = 0; i < batch->nleaves; i++) {
+		leaf = &batch->leaves[i];
+		for (row = 0; row < leaf->nrows; row++) {
+			key = htobe64(
+			    (uint64_t)batch->sessions
+				.items[leaf->rows[row].session]
+				.session_key);
+			memcpy(leaf->tuples.data + row_start(leaf, row) +
+				ROW_SESSION_KEY_AT,
+			    &key, sizeof(key));
+		}
+	}
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+void
+batch_init(struct batch *batch, struct session_cache *cache)
+{
+	memset(batch, 0, sizeof(*batch));
+	batch->sessions.cache = cache;
 }
 
 /*
@@ -201,19 +499,31 @@ batch_rows(const struct batch_leaf *leaf, size_t from, size_t to, size_t *bytes)
 void
 batch_clear(struct batch *batch, size_t keep_bytes)
 {
+	struct batch_leaf *leaf;
 	size_t kept = 0, i;
 
 	for (i = 0; i < batch->leaves_cap; i++) {
-		kept += batch->leaves[i].tuples.cap;
+		leaf = &batch->leaves[i];
+		kept += leaf->tuples.cap;
 		if (kept > keep_bytes) {
-			kept -= batch->leaves[i].tuples.cap;
-			buf_free(&batch->leaves[i].tuples);
-			buf_free(&batch->leaves[i].ends);
+			kept -= leaf->tuples.cap;
+			buf_free(&leaf->tuples);
+			free(leaf->rows);
+			leaf->rows = NULL;
+			leaf->rows_cap = 0;
 		}
 	}
 	if (batch->record.cap > keep_bytes)
 		buf_free(&batch->record);
+	if (batch->seen_places * sizeof(*batch->seen) > keep_bytes) {
+		free(batch->seen);
+		batch->seen = NULL;
+		batch->seen_places = 0;
+	}
 	batch->nleaves = batch->rows = batch->bytes = batch->last = 0;
+	batch->repeats = 0;
+	seen_rebuild(batch);
+	sessions_clear(&batch->sessions, keep_bytes);
 }
 
 void
@@ -222,5 +532,6 @@ batch_free(struct batch *batch)
 	batch_clear(batch, 0);
 	free(batch->leaves);
 	buf_free(&batch->record);
+	sessions_free(&batch->sessions);
 	memset(batch, 0, sizeof(*batch));
 }

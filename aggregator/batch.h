@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * batch.h - the rows of one transaction, by month, as binary COPY tuples
+ * batch.h - the rows of one transaction, by month, as binary COPY tuples, and
+ * the sessions they belong to
  *
  * Runs in   aggregator; pure: bytes in, bytes out
  * Owns      copies of all rows, until batch_clear(); memory is kept for the
  *           next batch
  * Promises  believes nothing of what a worker wrote: a record is copied first,
  *           then the copy is checked.  A record adds BATCH_MONTHS_MAX months
- *           at most, so that no row costs more than the next
+ *           at most, so that no row costs more than the next.  An event that
+ *           is in the batch already, or that the cache of sessions knows, is
+ *           left out
  * Failure   -1 when there is no memory; the batch is then what it was before
  * Tests     t/unit/batch_test.c
  */
@@ -18,6 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "aggregator/event_key.h"
+#include "aggregator/sessions.h"
 #include "common/buf.h"
 
 /* The month of rows that belong to none that PostgreSQL knows. */
@@ -29,11 +34,22 @@
  */
 #define BATCH_MONTHS_MAX 130
 
+/* What is known of a row besides its tuple. */
+struct batch_row {
+	size_t end;           /* of its tuple in the leaf's tuples */
+	struct event_key key; /* of its event_id */
+	struct session_span agent;
+	uint32_t session;  /* its number in sessions */
+	bool is_repeat;    /* it is stored already: to be left out */
+	bool is_dead;      /* it became a dead letter */
+};
+
 struct batch_leaf {
 	int64_t month; /* its first microsecond, or BATCH_NO_MONTH */
 	struct buf tuples;
-	struct buf ends; /* size_t by row: where its tuple ends in tuples */
-	size_t rows;
+	struct batch_row *rows;
+	size_t nrows;
+	size_t rows_cap;
 };
 
 struct batch {
@@ -41,15 +57,19 @@ struct batch {
 	size_t nleaves;
 	size_t leaves_cap;
 	size_t rows;
-	size_t bytes;      /* of all tuples */
-	struct buf record; /* private: the copy being checked */
-	size_t last;       /* private: the leaf that the last row went to */
+	size_t bytes;    /* of all tuples */
+	uint64_t repeats; /* rows left out */
+	struct sessions sessions;
+
+	/* private */
+	struct buf record;   /* the copy being checked */
+	size_t last;         /* the leaf that the last row went to */
+	uint64_t *seen;      /* a table of rows: leaf and row, plus 1 */
+	size_t seen_places;
 };
 
-#define BATCH_INIT                                                             \
-	{                                                                      \
-		NULL, 0, 0, 0, 0, BUF_INIT, 0                                  \
-	}
+/* The cache is borrowed; NULL for none. */
+void batch_init(struct batch *, struct session_cache *);
 
 /*
  * Adds the rows of a ring record.  *whole becomes false when it began with
@@ -62,6 +82,20 @@ int batch_add(struct batch *, const uint8_t *payload, size_t bytes,
 /* The tuples of rows [from, to) of a leaf; borrowed until the next change. */
 const char *batch_rows(
     const struct batch_leaf *, size_t from, size_t to, size_t *bytes);
+
+/* The value of a field of a row that has one; borrowed likewise. */
+const char *batch_value(const struct batch_leaf *, size_t row,
+    enum field_id, size_t *bytes);
+
+/* Takes out the rows that were found to be repeats. */
+void batch_drop_repeats(struct batch *);
+/* Takes what dead rows added to their sessions out of these. */
+void batch_leave_out_dead(struct batch *);
+/* No row is dead. */
+void batch_revive(struct batch *);
+
+/* Writes each session's key into the tuples of its rows. */
+void batch_write_session_keys(struct batch *);
 
 /* Keeps at most keep_bytes of memory for tuples. */
 void batch_clear(struct batch *, size_t keep_bytes);

@@ -222,8 +222,8 @@ intake_collect(struct intake *in)
 
 /* ---- what became of the batch -------------------------------------------- */
 
-const struct batch *
-intake_batch(const struct intake *in)
+struct batch *
+intake_batch(struct intake *in)
 {
 	return &in->batch;
 }
@@ -326,7 +326,8 @@ intake_listen(struct intake *in, struct event_base *base, struct err *err)
 
 struct intake *
 intake_create(struct event_base *base, const struct cfg *cfg,
-    const struct shm *shm, void (*wake)(void *arg), void *arg, struct err *err)
+    const struct shm *shm, struct session_cache *cache,
+    void (*wake)(void *arg), void *arg, struct err *err)
 {
 	struct intake *in;
 
@@ -334,6 +335,7 @@ intake_create(struct event_base *base, const struct cfg *cfg,
 		(void)err_set(err, "out of memory");
 		return NULL;
 	}
+	batch_init(&in->batch, cache);
 	in->batch_rows = cfg->batch_rows;
 	in->batch_bytes = cfg->batch_bytes;
 	in->batch_delay_ms = cfg->batch_delay_ms;

@@ -33,12 +33,14 @@ enum intake_result {
 
 struct intake;
 
+/* The cache of sessions is borrowed. */
 struct intake *intake_create(struct event_base *, const struct cfg *,
-    const struct shm *, void (*wake)(void *arg), void *arg, struct err *);
+    const struct shm *, struct session_cache *, void (*wake)(void *arg),
+    void *arg, struct err *);
 void intake_destroy(struct intake *);
 
 enum intake_result intake_collect(struct intake *);
-const struct batch *intake_batch(const struct intake *);
+struct batch *intake_batch(struct intake *);
 /* By slot: the position that is safe once the batch is. */
 const uint64_t *intake_ends(const struct intake *);
 

@@ -12,10 +12,14 @@
 #include <string.h>
 
 #include "aggregator/dead_letter.h"
+#include "aggregator/session_store.h"
 #include "common/event_fields.h"
 #include "common/log.h"
 #include "common/ring_layout.h"
 #include "common/timestamp.h"
+
+/* Times a batch is begun because of others before the connection is given up. */
+#define CHANGES_MAX 10
 
 /* Halving n rows needs log2(n) + 1 places; n is less than 2^64. */
 #define RANGES_MAX 65
@@ -31,12 +35,14 @@ struct transaction {
 	void (*committed)(void *arg);
 	void *arg;
 
-	const struct batch *batch;
+	struct session_store *sessions;
+	struct batch *batch;
 	struct transaction_progress progress;
 	uint64_t *found; /* positions read */
 	unsigned found_slots;
 
-	bool isolating; /* every COPY in a savepoint */
+	unsigned changes; /* times that sessions were not as they had been */
+	bool isolating;   /* every COPY in a savepoint */
 	size_t leaf;    /* the one being stored */
 	/* Of that leaf, still to be stored; the last is next. */
 	struct range ranges[RANGES_MAX];
@@ -121,7 +127,7 @@ submit_built(struct transaction *tx, int built, pg_done_fn *done)
 		submit(tx, tx->sql.data, done);
 }
 
-/* ---- 4. progress and COMMIT ---------------------------------------------- */
+/* ---- 6. progress and COMMIT ---------------------------------------------- */
 
 static void
 tell_dead(struct transaction *tx)
@@ -153,6 +159,7 @@ on_committed(void *arg, const PGresult *result, const struct pg_fault *fault)
 	}
 	tell_dead(tx);
 	months_forget_refused(tx->months);
+	session_store_keep(tx->sessions, tx->batch);
 	tx->batch = NULL;
 	tx->committed(tx->arg);
 }
@@ -174,7 +181,61 @@ commit(struct transaction *tx)
 	submit_built(tx, built, on_committed);
 }
 
-/* ---- 3. dead letters ----------------------------------------------------- */
+/* ---- 5. sessions ---------------------------------------------------------- */
+
+static void
+on_change_undone(
+    void *arg, const PGresult *result, const struct pg_fault *fault)
+{
+	struct transaction *tx = arg;
+
+	(void)result;
+	if (fault != NULL) {
+		failed(tx, fault);
+		return;
+	}
+	session_store_forget(tx->sessions, tx->batch);
+	begin(tx);
+}
+
+/* Somebody else has written a session of ours since the batch was begun. */
+static void
+start_again(struct transaction *tx)
+{
+	if (++tx->changes > CHANGES_MAX)
+		pg_drop(tx->pg, "sessions change faster than a batch is made");
+	else
+		submit(tx, "ROLLBACK", on_change_undone);
+}
+
+static void
+on_merged(
+    void *arg, enum session_stored stored, const struct pg_fault *fault)
+{
+	struct transaction *tx = arg;
+
+	switch (stored) {
+	case SESSION_STORED:
+		commit(tx);
+		break;
+	case SESSION_CHANGED:
+		start_again(tx);
+		break;
+	case SESSION_FAILED:
+		failed(tx, fault);
+		break;
+	}
+}
+
+static void
+merge(struct transaction *tx)
+{
+	if (tx->dead > 0)
+		batch_leave_out_dead(tx->batch);
+	session_store_merge(tx->sessions, tx->batch);
+}
+
+/* ---- 4. dead letters ----------------------------------------------------- */
 
 static void
 on_buried(void *arg, const PGresult *result, const struct pg_fault *fault)
@@ -186,6 +247,9 @@ on_buried(void *arg, const PGresult *result, const struct pg_fault *fault)
 		failed(tx, fault);
 		return;
 	}
+	tx->batch->leaves[tx->leaf]
+	    .rows[tx->ranges[tx->nranges - 1].from]
+	    .is_dead = true;
 	tx->dead++;
 	if (++tx->ranges[tx->nranges - 1].from ==
 	    tx->ranges[tx->nranges - 1].to)
@@ -217,7 +281,7 @@ bury(struct transaction *tx)
 	pg_submit(tx->pg, &tx->request);
 }
 
-/* ---- 2. COPY ------------------------------------------------------------- */
+/* ---- 3. COPY ------------------------------------------------------------- */
 
 static void
 on_range_undone(void *arg, const PGresult *result, const struct pg_fault *fault)
@@ -354,13 +418,14 @@ leaf_month(const struct transaction *tx)
 static void
 store_next(struct transaction *tx)
 {
-	if (tx->nranges == 0) {
+	while (tx->nranges == 0) {
 		if (++tx->leaf == tx->batch->nleaves) {
-			commit(tx);
+			merge(tx);
 			return;
 		}
-		tx->ranges[tx->nranges++] =
-		    (struct range){0, tx->batch->leaves[tx->leaf].rows};
+		if (tx->batch->leaves[tx->leaf].nrows > 0)
+			tx->ranges[tx->nranges++] = (struct range){
+			    0, tx->batch->leaves[tx->leaf].nrows};
 	}
 	switch (leaf_month(tx)) {
 	case MONTH_REFUSED:
@@ -379,6 +444,23 @@ store_next(struct transaction *tx)
 			copy(tx);
 		break;
 	}
+}
+
+/* ---- 2. repeats ----------------------------------------------------------- */
+
+static void
+on_learnt(
+    void *arg, enum session_stored stored, const struct pg_fault *fault)
+{
+	struct transaction *tx = arg;
+
+	if (stored != SESSION_STORED) {
+		failed(tx, fault);
+		return;
+	}
+	tx->leaf = (size_t)-1;
+	tx->nranges = 0;
+	store_next(tx);
 }
 
 /* ---- 1. BEGIN and the lock ----------------------------------------------- */
@@ -400,10 +482,9 @@ on_begun(void *arg, const PGresult *result, const struct pg_fault *fault)
 		pg_drop(tx->pg, "progress is not where it was left");
 		return;
 	}
-	tx->leaf = (size_t)-1;
-	tx->nranges = 0;
 	tx->dead = 0;
-	store_next(tx);
+	batch_revive(tx->batch);
+	session_store_learn(tx->sessions, tx->batch);
 }
 
 static void
@@ -419,7 +500,7 @@ begin(struct transaction *tx)
 }
 
 void
-transaction_start(struct transaction *tx, const struct batch *batch,
+transaction_start(struct transaction *tx, struct batch *batch,
     const struct transaction_progress *progress)
 {
 	uint64_t *found;
@@ -436,6 +517,7 @@ transaction_start(struct transaction *tx, const struct batch *batch,
 	tx->batch = batch;
 	tx->progress = *progress;
 	tx->isolating = false;
+	tx->changes = 0;
 	begin(tx);
 }
 
@@ -443,7 +525,7 @@ transaction_start(struct transaction *tx, const struct batch *batch,
 
 struct transaction *
 transaction_create(struct pg *pg, struct months *months,
-    void (*committed)(void *arg), void *arg)
+    struct session_cache *cache, void (*committed)(void *arg), void *arg)
 {
 	struct transaction *tx;
 
@@ -453,6 +535,12 @@ transaction_create(struct pg *pg, struct months *months,
 	tx->months = months;
 	tx->committed = committed;
 	tx->arg = arg;
+	tx->sessions =
+	    session_store_create(pg, cache, on_learnt, on_merged, tx);
+	if (tx->sessions == NULL) {
+		free(tx);
+		return NULL;
+	}
 	return tx;
 }
 
@@ -461,6 +549,7 @@ transaction_destroy(struct transaction *tx)
 {
 	if (tx == NULL)
 		return;
+	session_store_destroy(tx->sessions);
 	buf_free(&tx->sql);
 	free(tx->found);
 	free(tx);

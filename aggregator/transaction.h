@@ -4,8 +4,13 @@
  *
  *   BEGIN; SELECT positions ... FOR UPDATE    waits for a backend that a dead
  *                                             predecessor left in its COMMIT
+ *   sessions: look up, load, probe            repeats leave the batch
  *   COPY, per month
+ *   sessions: INSERT new ones, UPDATE known
  *   UPDATE progress; COMMIT
+ *
+ * Sessions are merged after the COPY, when it is known which rows are stored.
+ * When somebody else has written one of them meanwhile, all is done again.
  *
  * When PostgreSQL refuses a row's data, the transaction is rolled back and done
  * again with each COPY in a savepoint: a COPY that is refused is done again in
@@ -29,6 +34,7 @@
 #include "aggregator/batch.h"
 #include "aggregator/months.h"
 #include "aggregator/pg.h"
+#include "aggregator/session_cache.h"
 
 /* The progress row and what it says before and after. */
 struct transaction_progress {
@@ -40,11 +46,11 @@ struct transaction_progress {
 
 struct transaction;
 
-struct transaction *transaction_create(
-    struct pg *, struct months *, void (*committed)(void *arg), void *arg);
+struct transaction *transaction_create(struct pg *, struct months *,
+    struct session_cache *, void (*committed)(void *arg), void *arg);
 void transaction_destroy(struct transaction *);
 
-void transaction_start(struct transaction *, const struct batch *,
+void transaction_start(struct transaction *, struct batch *,
     const struct transaction_progress *);
 
 /*

@@ -18,6 +18,7 @@
 #include "aggregator/intake.h"
 #include "aggregator/pg.h"
 #include "aggregator/schema.h"
+#include "aggregator/session_cache.h"
 #include "aggregator/transaction.h"
 #include "common/log.h"
 #include "common/timestamp.h"
@@ -28,6 +29,15 @@
  * client waits for its answer.
  */
 #define MONTHS_DEADLINE_S 5
+
+/*
+ * All that a batch reads, it reads by key.  Without statistics, or with old
+ * ones, the planner may think that reading a table would be cheaper.
+ */
+static const char lookup_settings[] = "SET enable_seqscan = off;"
+				      "SET enable_hashjoin = off;"
+				      "SET enable_mergejoin = off;"
+				      "SET jit = off;";
 
 #define WRITER_STATES(X)                                                       \
 	X(WRITER_AWAY)                                                         \
@@ -61,6 +71,7 @@ static const unsigned state_moves[WRITER_STATE_COUNT] = {
 struct writer {
 	struct pg *pg;
 	struct months *months;
+	struct session_cache *cache;
 	struct intake *intake;
 	struct transaction *transaction;
 	struct event *deadline; /* of WRITER_MONTHS */
@@ -264,6 +275,8 @@ on_progress(void *arg, const PGresult *result, const struct pg_fault *fault)
 		pg_drop(writer->pg, "the row of progress is not ours");
 		return;
 	}
+	/* What a lost connection did, or what this database holds, who knows. */
+	session_cache_clear(writer->cache);
 	intake_resume(writer->intake, writer->stored);
 	writer_move(writer, WRITER_IDLE);
 	if (!writer->failed)
@@ -301,6 +314,7 @@ writer_build_adoption(struct writer *writer)
 
 	buf_clear(&writer->sql);
 	if (node == NULL ||
+	    buf_puts(&writer->sql, lookup_settings) == -1 ||
 	    buf_printf(&writer->sql,
 		"DELETE FROM public.progress WHERE node = %s"
 		" AND ring_set <> '%s'"
@@ -423,11 +437,15 @@ writer_create(struct event_base *base, const struct cfg *cfg,
 	    cfg->pg_connect_timeout_ms, cfg->pg_retry_max_ms, &events);
 	if (writer->pg == NULL)
 		goto out;
-	writer->transaction =
-	    transaction_create(writer->pg, months, on_committed, writer);
+	writer->cache = session_cache_create(cfg->session_cache);
+	if (writer->cache == NULL)
+		goto out;
+	writer->transaction = transaction_create(
+	    writer->pg, months, writer->cache, on_committed, writer);
 	if (writer->transaction == NULL)
 		goto out;
-	writer->intake = intake_create(base, cfg, shm, on_wake, writer, err);
+	writer->intake = intake_create(
+	    base, cfg, shm, writer->cache, on_wake, writer, err);
 	if (writer->intake == NULL)
 		goto out;
 	return writer;
@@ -447,6 +465,7 @@ writer_destroy(struct writer *writer)
 	pg_destroy(writer->pg);
 	transaction_destroy(writer->transaction);
 	intake_destroy(writer->intake);
+	session_cache_destroy(writer->cache);
 	buf_free(&writer->where);
 	buf_free(&writer->sql);
 	free(writer->stored);
