@@ -147,8 +147,8 @@ seen_rebuild(struct batch *batch)
 	size_t leaf, row;
 
 	if (batch->seen_places > 0)
-		memset(batch->seen, 0,
-		    batch->seen_places * sizeof(*batch->seen));
+		memset(
+		    batch->seen, 0, batch->seen_places * sizeof(*batch->seen));
 	for (leaf = 0; leaf < batch->nleaves; leaf++) {
 		for (row = 0; row < batch->leaves[leaf].nrows; row++)
 			seen_add(batch, leaf, row);
@@ -267,8 +267,7 @@ row_take(const struct buf *record, size_t *at, struct incoming *in)
 
 /* The leaf of the row's month, made if need be.  1: a month too many. */
 static int
-row_choose_leaf(
-    struct batch *batch, const struct incoming *in, size_t most)
+row_choose_leaf(struct batch *batch, const struct incoming *in, size_t most)
 {
 	int64_t month = month_of(row_time(&in->values[FIELD_TIMESTAMP]));
 
@@ -329,8 +328,8 @@ batch_add_rows(struct batch *batch, bool *whole)
 	size_t at;
 	int added;
 
-	*whole = record_parse((const uint8_t *)batch->record.data,
-	    batch->record.len, &record);
+	*whole = record_parse(
+	    (const uint8_t *)batch->record.data, batch->record.len, &record);
 	if (!*whole)
 		return 0;
 	if (sessions_keep(&batch->sessions, record.agent, record.agent_bytes,
@@ -390,8 +389,8 @@ batch_rows(const struct batch_leaf *leaf, size_t from, size_t to, size_t *bytes)
 }
 
 const char *
-batch_value(const struct batch_leaf *leaf, size_t row, enum field_id id,
-    size_t *bytes)
+batch_value(
+    const struct batch_leaf *leaf, size_t row, enum field_id id, size_t *bytes)
 {
 	struct row_value values[FIELD_COUNT];
 	const char *tuple = batch_rows(leaf, row, row + 1, bytes);
@@ -472,10 +471,9 @@ batch_write_session_keys(struct batch *batch)
 	for (i = 0; i < batch->nleaves; i++) {
 		leaf = &batch->leaves[i];
 		for (row = 0; row < leaf->nrows; row++) {
-			key = htobe64(
-			    (uint64_t)batch->sessions
-				.items[leaf->rows[row].session]
-				.session_key);
+			key = htobe64((uint64_t)batch->sessions
+					  .items[leaf->rows[row].session]
+					  .session_key);
 			memcpy(leaf->tuples.data + row_start(leaf, row) +
 				ROW_SESSION_KEY_AT,
 			    &key, sizeof(key));

@@ -39,9 +39,9 @@ struct batch_row {
 	size_t end;           /* of its tuple in the leaf's tuples */
 	struct event_key key; /* of its event_id */
 	struct session_span agent;
-	uint32_t session;  /* its number in sessions */
-	bool is_repeat;    /* it is stored already: to be left out */
-	bool is_dead;      /* it became a dead letter */
+	uint32_t session; /* its number in sessions */
+	bool is_repeat;   /* it is stored already: to be left out */
+	bool is_dead;     /* it became a dead letter */
 };
 
 struct batch_leaf {
@@ -57,14 +57,14 @@ struct batch {
 	size_t nleaves;
 	size_t leaves_cap;
 	size_t rows;
-	size_t bytes;    /* of all tuples */
+	size_t bytes;     /* of all tuples */
 	uint64_t repeats; /* rows left out */
 	struct sessions sessions;
 
 	/* private */
-	struct buf record;   /* the copy being checked */
-	size_t last;         /* the leaf that the last row went to */
-	uint64_t *seen;      /* a table of rows: leaf and row, plus 1 */
+	struct buf record; /* the copy being checked */
+	size_t last;       /* the leaf that the last row went to */
+	uint64_t *seen;    /* a table of rows: leaf and row, plus 1 */
 	size_t seen_places;
 };
 
@@ -84,8 +84,8 @@ const char *batch_rows(
     const struct batch_leaf *, size_t from, size_t to, size_t *bytes);
 
 /* The value of a field of a row that has one; borrowed likewise. */
-const char *batch_value(const struct batch_leaf *, size_t row,
-    enum field_id, size_t *bytes);
+const char *batch_value(
+    const struct batch_leaf *, size_t row, enum field_id, size_t *bytes);
 
 /* Takes out the rows that were found to be repeats. */
 void batch_drop_repeats(struct batch *);

@@ -47,6 +47,7 @@ struct intake {
 	bool begun;   /* something was taken since the last release */
 	bool starved; /* of memory */
 	uint64_t begun_ms;
+	size_t records; /* taken, whatever was in them */
 
 	uint64_t malformed; /* records, since the log was told */
 	struct log_throttle throttle;
@@ -86,6 +87,7 @@ batch_took(struct intake *in, unsigned slot, uint64_t end)
 	if (!in->begun)
 		in->begun_ms = clock_ms();
 	in->begun = true;
+	in->records++;
 }
 
 /* Takes one record.  False: there is none to be had, or no memory for it. */
@@ -122,10 +124,12 @@ intake_take(struct intake *in, unsigned slot)
 	return true;
 }
 
+/* Repeats and empty records count too: a batch ends, whatever arrives. */
 static bool
 intake_is_full(const struct intake *in)
 {
-	return in->batch.rows >= in->batch_rows ||
+	return in->batch.rows + in->batch.repeats >= in->batch_rows ||
+	    in->records >= in->batch_rows ||
 	    in->batch.bytes >= in->batch_bytes ||
 	    in->batch.nleaves >= BATCH_MONTHS_MAX;
 }
@@ -241,6 +245,7 @@ intake_begin(struct intake *in)
 
 	batch_clear(&in->batch, KEEP_BATCHES * in->batch_bytes);
 	in->begun = false;
+	in->records = 0;
 	for (i = 0; i < in->slots; i++)
 		in->ends[i] = in->readers[i].next;
 }
@@ -326,8 +331,8 @@ intake_listen(struct intake *in, struct event_base *base, struct err *err)
 
 struct intake *
 intake_create(struct event_base *base, const struct cfg *cfg,
-    const struct shm *shm, struct session_cache *cache,
-    void (*wake)(void *arg), void *arg, struct err *err)
+    const struct shm *shm, struct session_cache *cache, void (*wake)(void *arg),
+    void *arg, struct err *err)
 {
 	struct intake *in;
 

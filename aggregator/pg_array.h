@@ -32,8 +32,7 @@ struct pg_array {
 
 /* An array without elements. */
 int pg_array_begin(struct pg_array *, enum pg_type) MUST_CHECK;
-int pg_array_add(
-    struct pg_array *, const void *value, size_t len) MUST_CHECK;
+int pg_array_add(struct pg_array *, const void *value, size_t len) MUST_CHECK;
 int pg_array_add_null(struct pg_array *) MUST_CHECK;
 /* Also for timestamptz, in microseconds since 2000-01-01 UTC. */
 int pg_array_add_int8(struct pg_array *, int64_t) MUST_CHECK;

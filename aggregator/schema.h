@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * schema.h - has the table of events the columns that rows have
+ * schema.h - have the tables the columns that are written
  *
  * Runs in   aggregator; pure: the catalogue's answer in, verdict out
  * Failure   -1 and the first column that differs, and what to do
@@ -13,7 +13,7 @@
 
 #include "common/err.h"
 
-/* Columns of the table of events: name, type, must be given. */
+/* Columns of events and session_state: table, name, type, must be given. */
 extern const char schema_sql[];
 
 int schema_check(const PGresult *, struct err *) MUST_CHECK;

@@ -46,8 +46,7 @@ keys_bytes(size_t places)
 
 /* The place of the key, or the free one where it would be. */
 static size_t
-keys_place(
-    const struct event_key *keys, size_t places, struct event_key key)
+keys_place(const struct event_key *keys, size_t places, struct event_key key)
 {
 	size_t at = event_key_place(key) & (places - 1);
 
@@ -68,8 +67,8 @@ cached_session_has(const struct cached_session *session, struct event_key key)
 static int
 keys_grow(struct session_cache *cache, struct cached_session *session)
 {
-	size_t places = session->places == 0 ? FIRST_PLACES
-					     : session->places * 2;
+	size_t places =
+	    session->places == 0 ? FIRST_PLACES : session->places * 2;
 	struct event_key *keys = calloc(places, sizeof(*keys));
 	size_t i;
 

@@ -41,7 +41,7 @@ struct session_store {
 	struct batch *batch;
 	struct buf picked; /* uint32_t: numbers of sessions, in order */
 	struct buf probes; /* struct probe */
-	int64_t from; /* the spans added lie between */
+	int64_t from;      /* the spans added lie between */
 	int64_t to;
 	bool repeats; /* some row was found to be one */
 
@@ -66,18 +66,29 @@ static const char lookup_sql[] =
     " AS n(project_id, session_id, i)"
     " LEFT JOIN public.session_state s USING (project_id, session_id)";
 
-enum { LOOKUP_I, LOOKUP_KEY, LOOKUP_COUNT, LOOKUP_START, LOOKUP_END,
-	LOOKUP_NEW_KEY };
+enum {
+	LOOKUP_I,
+	LOOKUP_KEY,
+	LOOKUP_COUNT,
+	LOOKUP_START,
+	LOOKUP_END,
+	LOOKUP_NEW_KEY
+};
 
-/* The outer bounds let the planner leave out months, the inner the executor. */
+/*
+ * The outer bounds let the planner leave out months, the inner the executor.
+ * OFFSET 0 keeps the planner from turning the loop around: new partitions have
+ * no statistics, and it would rather read one than trust an index.
+ */
 static const char load_sql[] =
     "SELECT n.i, e.event_id"
     " FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[])"
-    " WITH ORDINALITY AS n(session_key, started_at, ended_at, i)"
-    " JOIN public.events e ON e.session_key = n.session_key"
-    " AND e.\"timestamp\" BETWEEN n.started_at AND n.ended_at"
-    " WHERE e.\"timestamp\" BETWEEN ($4::timestamptz[])[1]"
-    " AND ($4::timestamptz[])[2]";
+    " WITH ORDINALITY AS n(session_key, started_at, ended_at, i),"
+    " LATERAL (SELECT event_id FROM public.events"
+    " WHERE session_key = n.session_key"
+    " AND \"timestamp\" BETWEEN n.started_at AND n.ended_at"
+    " AND \"timestamp\" BETWEEN ($4::timestamptz[])[1]"
+    " AND ($4::timestamptz[])[2] OFFSET 0) AS e";
 
 static const char probe_sql[] =
     "SELECT n.i"
@@ -90,7 +101,7 @@ static const char probe_sql[] =
     " AND e.event_id = n.event_id"
     " AND e.\"timestamp\" BETWEEN n.started_at AND n.ended_at"
     " AND e.\"timestamp\" BETWEEN ($5::timestamptz[])[1]"
-    " AND ($5::timestamptz[])[2])";
+    " AND ($5::timestamptz[])[2] OFFSET 0)";
 
 static int
 append_columns(struct buf *sql)
@@ -168,8 +179,8 @@ append_merges(struct buf *sql)
 	}
 	for (i = 0; i < SESSION_COUNTS; i++) {
 		name = session_counts[i].name;
-		if (buf_printf(
-			sql, ", %s = s.%s + n.%s", name, name, name) == -1)
+		if (buf_printf(sql, ", %s = s.%s + n.%s", name, name, name) ==
+		    -1)
 			return -1;
 	}
 	for (i = 0; i < SESSION_VALUES; i++) {
@@ -259,8 +270,8 @@ picked(const struct session_store *store, size_t i)
 {
 	uint32_t number;
 
-	memcpy(&number, store->picked.data + i * sizeof(number),
-	    sizeof(number));
+	memcpy(
+	    &number, store->picked.data + i * sizeof(number), sizeof(number));
 	return &store->batch->sessions.items[number];
 }
 
@@ -438,16 +449,16 @@ on_loaded(void *arg, const PGresult *result, const struct pg_fault *fault)
 		session = picked_by(store, result, i);
 		key = event_key_of(PQgetvalue(result, i, 1),
 		    (size_t)PQgetlength(result, i, 1));
-		if (cached_session_learn(
-			store->cache, session->cached, key) == -1) {
+		if (cached_session_learn(store->cache, session->cached, key) ==
+		    -1) {
 			no_memory(store);
 			return;
 		}
 	}
 	for (j = 0; j < picked_count(store); j++) {
 		session = picked(store, j);
-		session->known = session->cached->is_large ? SESSION_LARGE
-							   : SESSION_CACHED;
+		session->known =
+		    session->cached->is_large ? SESSION_LARGE : SESSION_CACHED;
 	}
 	mark_repeats(store);
 	probe(store);
@@ -531,8 +542,8 @@ take_looked_up(struct session_store *store, const PGresult *result)
 			cached_session_enlarge(store->cache, session->cached);
 			session->known = SESSION_LARGE;
 		} else {
-			uint32_t number = (uint32_t)(
-			    session - store->batch->sessions.items);
+			uint32_t number =
+			    (uint32_t)(session - store->batch->sessions.items);
 
 			loaded += events;
 			if (buf_append(&found, &number, sizeof(number)) == -1)
@@ -735,8 +746,8 @@ pick_gaining(struct session_store *store, bool new)
 	for (i = 0; i < sessions->n; i++) {
 		session = &sessions->items[i];
 		if (session->counts[SESSION_event_count] > 0 &&
-		    (session->known == SESSION_NEW) == new &&
-		    pick(store, i) == -1)
+		    (session->known == SESSION_NEW) == new &&pick(store, i) ==
+			-1)
 			return -1;
 	}
 	sort_picked(store, by_key);

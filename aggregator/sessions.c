@@ -66,8 +66,8 @@ session_is(const struct sessions *sessions, const struct session *session,
 static int
 table_grow(struct sessions *sessions)
 {
-	size_t places = sessions->places == 0 ? 4 * FIRST_SESSIONS
-					      : sessions->places * 2;
+	size_t places =
+	    sessions->places == 0 ? 4 * FIRST_SESSIONS : sessions->places * 2;
 	uint32_t *table = calloc(places, sizeof(*table));
 	size_t i, at;
 
@@ -130,8 +130,8 @@ session_new(struct sessions *sessions, struct event_key hash,
 		return -1;
 	session = &sessions->items[sessions->n];
 	memset(session, 0, sizeof(*session));
-	if (sessions_keep(sessions, id->data, (size_t)id->length,
-		&session->id) == -1)
+	if (sessions_keep(
+		sessions, id->data, (size_t)id->length, &session->id) == -1)
 		return -1;
 	memcpy(session->org_id, values[FIELD_ORG_ID].data, UUID_BYTES);
 	memcpy(session->project_id, values[FIELD_PROJECT_ID].data, UUID_BYTES);
@@ -143,13 +143,13 @@ session_new(struct sessions *sessions, struct event_key hash,
 }
 
 int
-sessions_find(struct sessions *sessions, const struct row_value *values,
-    uint32_t *number)
+sessions_find(
+    struct sessions *sessions, const struct row_value *values, uint32_t *number)
 {
 	const struct row_value *project = &values[FIELD_PROJECT_ID];
 	const struct row_value *id = &values[FIELD_SESSION_ID];
-	struct event_key hash = event_key_of_session(
-	    project->data, id->data, (size_t)id->length);
+	struct event_key hash =
+	    event_key_of_session(project->data, id->data, (size_t)id->length);
 	size_t at;
 
 	if (sessions->n >= sessions->places / 2 && table_grow(sessions) == -1)
@@ -157,8 +157,8 @@ sessions_find(struct sessions *sessions, const struct row_value *values,
 	at = event_key_place(hash) & (sessions->places - 1);
 	while (sessions->table[at] != 0) {
 		*number = sessions->table[at] - 1;
-		if (session_is(sessions, &sessions->items[*number], hash,
-			project, id))
+		if (session_is(
+			sessions, &sessions->items[*number], hash, project, id))
 			return 0;
 		at = (at + 1) & (sessions->places - 1);
 	}
@@ -180,9 +180,8 @@ compare_ids(const struct sessions *sessions, const struct batch_leaf *leaves,
 }
 
 static int
-compare_orders(const struct sessions *sessions,
-    const struct batch_leaf *leaves, const struct session_order *a,
-    const struct session_order *b)
+compare_orders(const struct sessions *sessions, const struct batch_leaf *leaves,
+    const struct session_order *a, const struct session_order *b)
 {
 	if (a->us != b->us)
 		return a->us < b->us ? -1 : 1;
@@ -241,8 +240,7 @@ add_counts(struct session *session, const struct row_value *type)
 		counted = session_counts[i].event_type;
 		if (counted[0] == '\0' ||
 		    (strlen(counted) == (size_t)type->length &&
-			memcmp(counted, type->data, (size_t)type->length) ==
-			    0))
+			memcmp(counted, type->data, (size_t)type->length) == 0))
 			session->counts[i]++;
 	}
 }

@@ -67,7 +67,8 @@ struct session {
 	int64_t started_us, ended_us;  /* events in the database lie between */
 	struct cached_session *cached; /* of SESSION_CACHED and _LARGE */
 
-	/* What the batch adds; nothing when counts[SESSION_event_count] is 0. */
+	/* What the batch adds; nothing when counts[SESSION_event_count] is 0.
+	 */
 	int64_t times[SESSION_TIMES];
 	int64_t counts[SESSION_COUNTS];
 	struct session_best values[SESSION_VALUES];

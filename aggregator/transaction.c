@@ -18,7 +18,8 @@
 #include "common/ring_layout.h"
 #include "common/timestamp.h"
 
-/* Times a batch is begun because of others before the connection is given up. */
+/* Times a batch is begun because of others before the connection is given up.
+ */
 #define CHANGES_MAX 10
 
 /* Halving n rows needs log2(n) + 1 places; n is less than 2^64. */
@@ -43,7 +44,7 @@ struct transaction {
 
 	unsigned changes; /* times that sessions were not as they had been */
 	bool isolating;   /* every COPY in a savepoint */
-	size_t leaf;    /* the one being stored */
+	size_t leaf;      /* the one being stored */
 	/* Of that leaf, still to be stored; the last is next. */
 	struct range ranges[RANGES_MAX];
 	size_t nranges;
@@ -181,7 +182,8 @@ commit(struct transaction *tx)
 	submit_built(tx, built, on_committed);
 }
 
-/* ---- 5. sessions ---------------------------------------------------------- */
+/* ---- 5. sessions ----------------------------------------------------------
+ */
 
 static void
 on_change_undone(
@@ -209,8 +211,7 @@ start_again(struct transaction *tx)
 }
 
 static void
-on_merged(
-    void *arg, enum session_stored stored, const struct pg_fault *fault)
+on_merged(void *arg, enum session_stored stored, const struct pg_fault *fault)
 {
 	struct transaction *tx = arg;
 
@@ -446,11 +447,11 @@ store_next(struct transaction *tx)
 	}
 }
 
-/* ---- 2. repeats ----------------------------------------------------------- */
+/* ---- 2. repeats -----------------------------------------------------------
+ */
 
 static void
-on_learnt(
-    void *arg, enum session_stored stored, const struct pg_fault *fault)
+on_learnt(void *arg, enum session_stored stored, const struct pg_fault *fault)
 {
 	struct transaction *tx = arg;
 

@@ -50,8 +50,8 @@ struct transaction *transaction_create(struct pg *, struct months *,
     struct session_cache *, void (*committed)(void *arg), void *arg);
 void transaction_destroy(struct transaction *);
 
-void transaction_start(struct transaction *, struct batch *,
-    const struct transaction_progress *);
+void transaction_start(
+    struct transaction *, struct batch *, const struct transaction_progress *);
 
 /*
  * PostgreSQL's text of a bigint[]; appends positions to a buffer, or reads

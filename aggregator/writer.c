@@ -31,10 +31,12 @@
 #define MONTHS_DEADLINE_S 5
 
 /*
- * All that a batch reads, it reads by key.  Without statistics, or with old
- * ones, the planner may think that reading a table would be cheaper.
+ * All that a batch reads, it reads by key, from one index each.  Without
+ * statistics, or with old ones, the planner may think that reading a table
+ * once would be cheaper.
  */
 static const char lookup_settings[] = "SET enable_seqscan = off;"
+				      "SET enable_bitmapscan = off;"
 				      "SET enable_hashjoin = off;"
 				      "SET enable_mergejoin = off;"
 				      "SET jit = off;";
@@ -275,7 +277,8 @@ on_progress(void *arg, const PGresult *result, const struct pg_fault *fault)
 		pg_drop(writer->pg, "the row of progress is not ours");
 		return;
 	}
-	/* What a lost connection did, or what this database holds, who knows. */
+	/* What a lost connection did, or what this database holds, who knows.
+	 */
 	session_cache_clear(writer->cache);
 	intake_resume(writer->intake, writer->stored);
 	writer_move(writer, WRITER_IDLE);
@@ -313,8 +316,7 @@ writer_build_adoption(struct writer *writer)
 	unsigned i;
 
 	buf_clear(&writer->sql);
-	if (node == NULL ||
-	    buf_puts(&writer->sql, lookup_settings) == -1 ||
+	if (node == NULL || buf_puts(&writer->sql, lookup_settings) == -1 ||
 	    buf_printf(&writer->sql,
 		"DELETE FROM public.progress WHERE node = %s"
 		" AND ring_set <> '%s'"
@@ -444,8 +446,8 @@ writer_create(struct event_base *base, const struct cfg *cfg,
 	    writer->pg, months, writer->cache, on_committed, writer);
 	if (writer->transaction == NULL)
 		goto out;
-	writer->intake = intake_create(
-	    base, cfg, shm, writer->cache, on_wake, writer, err);
+	writer->intake =
+	    intake_create(base, cfg, shm, writer->cache, on_wake, writer, err);
 	if (writer->intake == NULL)
 		goto out;
 	return writer;
