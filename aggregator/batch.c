@@ -22,6 +22,9 @@
 #define FIRST_US (INT64_C(-63082281600) * MICROSECONDS)
 #define LAST_US (INT64_C(252455616000) * MICROSECONDS - 1)
 
+/* Places of a table that are kept for the next batch, per row of this. */
+#define SPARE_PLACES 64
+
 static size_t
 row_start(const struct batch_leaf *leaf, size_t row)
 {
@@ -513,7 +516,9 @@ batch_clear(struct batch *batch, size_t keep_bytes)
 	}
 	if (batch->record.cap > keep_bytes)
 		buf_free(&batch->record);
-	if (batch->seen_places * sizeof(*batch->seen) > keep_bytes) {
+	/* Clearing a table is paid by every batch: only one of a size to it. */
+	if (batch->seen_places > SPARE_PLACES * batch->rows ||
+	    batch->seen_places * sizeof(*batch->seen) > keep_bytes) {
 		free(batch->seen);
 		batch->seen = NULL;
 		batch->seen_places = 0;

@@ -15,6 +15,9 @@
 
 #define FIRST_SESSIONS 64
 
+/* Places of the table that are kept for the next batch, per session of this. */
+#define SPARE_PLACES 64
+
 const char *
 session_bytes(const struct sessions *sessions, const struct batch_leaf *leaves,
     const struct session_span *span)
@@ -325,7 +328,9 @@ sessions_unlearn(struct sessions *sessions)
 void
 sessions_clear(struct sessions *sessions, size_t keep_bytes)
 {
-	if (sessions->cap * sizeof(*sessions->items) > keep_bytes) {
+	/* Clearing the table is paid by every batch: only one of a size to it. */
+	if (sessions->places > SPARE_PLACES * sessions->n ||
+	    sessions->cap * sizeof(*sessions->items) > keep_bytes) {
 		free(sessions->items);
 		free(sessions->table);
 		sessions->items = NULL;
