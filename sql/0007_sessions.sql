@@ -110,7 +110,12 @@ REVOKE ALL ON FUNCTION public.session_events FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION public.session_events
 	TO productgraph_reader, productgraph_admin;
 
--- Events that an earlier release stored belong to no session yet.
+-- Triggers need no grant to fire; nobody else should hang them on tables.
+REVOKE ALL ON FUNCTION public.touch_updated_at, public.notify_keys FROM PUBLIC;
+
+-- Events that an earlier release stored belong to no session yet.  It stored
+-- repeats too: as everywhere, the first received counts.  The others stay, but
+-- in no session.
 INSERT INTO public.session_state (session_key, org_id, project_id, session_id,
 	started_at, ended_at, event_count, page_count, error_count,
 	user_id, user_id_order, anonymous_id, anonymous_id_order,
@@ -152,16 +157,25 @@ FROM (
 				|| int8send(sequence # (~9223372036854775807))
 			    END
 			|| convert_to(event_id, 'UTF8') AS o
-		FROM public.events
-		WHERE session_key IS NULL
+		FROM (
+			SELECT DISTINCT ON (project_id, session_id, event_id) *
+			FROM public.events
+			ORDER BY project_id, session_id, event_id, received_at,
+			    tableoid, ctid
+		) AS received
 	) AS ordered
 	GROUP BY org_id, project_id, session_id
 	ORDER BY min(received_at)
 ) AS s;
 
 UPDATE public.events e SET session_key = s.session_key
-FROM public.session_state s
-WHERE e.session_key IS NULL AND s.project_id = e.project_id
-	AND s.session_id = e.session_id;
+FROM (
+	SELECT DISTINCT ON (project_id, session_id, event_id)
+		project_id, session_id, tableoid AS leaf, ctid AS place
+	FROM public.events
+	ORDER BY project_id, session_id, event_id, received_at, tableoid, ctid
+) AS received
+JOIN public.session_state s USING (project_id, session_id)
+WHERE e.tableoid = received.leaf AND e.ctid = received.place;
 
 RESET ROLE;

@@ -279,16 +279,12 @@ class Database:
                               % self.name)
 
 
-class HeldCommits:
-    """Batches wait for the lock on their progress, and with them answers."""
+class Held:
+    """Somebody whose transaction holds a lock while the block runs."""
 
-    WAITING = ("SELECT count(*) FROM pg_stat_activity"
-               " WHERE wait_event_type = 'Lock'"
-               " AND usename = 'productgraph_writer'"
-               " AND datname = current_database()")
-
-    def __init__(self, database):
+    def __init__(self, database, statement):
         self.database = database
+        self.statement = statement
         cluster = database.cluster
         # pylint: disable=consider-using-with
         self.psql = subprocess.Popen(
@@ -300,13 +296,33 @@ class HeldCommits:
 
     def __enter__(self):
         self.psql.stdin.write(
-            "BEGIN; LOCK TABLE progress IN EXCLUSIVE MODE; SELECT 'held';\n")
+            "BEGIN; %s; SELECT 'held';\n" % self.statement)
         self.psql.stdin.flush()
         assert self.psql.stdout.readline() == "held\n"
         return self
 
     def __exit__(self, *_):
         self.psql.communicate("ROLLBACK;\n")
+
+
+class HeldRow(Held):
+    """No row of a table can be changed."""
+
+    def __init__(self, database, table):
+        super().__init__(
+            database, "SELECT FROM %s FOR UPDATE \\g /dev/null\n" % table)
+
+
+class HeldCommits(Held):
+    """Batches wait for the lock on their progress, and with them answers."""
+
+    WAITING = ("SELECT count(*) FROM pg_stat_activity"
+               " WHERE wait_event_type = 'Lock'"
+               " AND usename = 'productgraph_writer'"
+               " AND datname = current_database()")
+
+    def __init__(self, database):
+        super().__init__(database, "LOCK TABLE progress IN EXCLUSIVE MODE")
 
     def wait(self):
         """Returns when a batch hangs."""

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Fixtures: a PostgreSQL for the session, databases and daemons from it.
 
-The programs are taken from PGD_BUILD (default: build/ of the checkout);
-./dev test integration builds them and runs this.
+The programs are taken from PGD_BUILD (default: build/ of the checkout), those
+of PostgreSQL from PG_BINDIR (default: the newest that Debian installed);
+./dev test integration builds the former and runs this.
 """
 
+import fnmatch
 import os
 import pwd
 
@@ -13,6 +15,42 @@ import pytest
 from browser import Browser, PageServer
 from cluster import BUILD, Cluster
 from daemon import ACCOUNTS, Daemon
+
+# What the database does decides: against every PostgreSQL supported (-m
+# postgresql), and against Debian's.
+EVERY_POSTGRESQL = (
+    "test_aggregator", "test_ctl*", "test_first_contact", "test_isolation",
+    "test_keys*", "test_migrate", "test_repeats*", "test_sessions*",
+    "test_sql")
+# The database is only where events end up: against Debian's.
+ONE_POSTGRESQL = (
+    "test_browser", "test_connections", "test_daemon", "test_events",
+    "test_http", "test_master", "test_separation")
+
+
+def pytest_configure(config):
+    """Makes the marker known; the lists above say who has it."""
+    config.addinivalue_line(
+        "markers", "postgresql: is run against every PostgreSQL supported")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks tests by their files, before -m chooses among them."""
+    unlisted = set()
+    for item in items:
+        name = item.module.__name__
+        every, one = (
+            any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+            for patterns in (EVERY_POSTGRESQL, ONE_POSTGRESQL))
+        if every:
+            item.add_marker(pytest.mark.postgresql)
+        if every == one and "postgres" in item.fixturenames:
+            unlisted.add(name)
+    if unlisted:
+        raise pytest.UsageError(
+            "to be in one of two lists of conftest.py, EVERY_POSTGRESQL or "
+            "ONE_POSTGRESQL: " + ", ".join(sorted(unlisted)))
 
 
 def pytest_sessionstart():
@@ -77,6 +115,14 @@ def copy_of(template):
 @pytest.fixture
 def database(template):
     """A database of the test's own."""
+    copy = copy_of(template)
+    yield copy
+    copy.drop()
+
+
+@pytest.fixture(scope="module")
+def module_database(template):
+    """A database that the tests of a file share; read, do not write."""
     copy = copy_of(template)
     yield copy
     copy.drop()

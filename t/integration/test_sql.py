@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The schema alone: who sees what, who may do what, and the months."""
+"""The schema alone: the months, and what a tenant's rows must be."""
 
 import subprocess
 
@@ -7,107 +7,7 @@ import pytest
 
 from client import unique
 
-TENANT_TABLES = ("organizations", "projects", "api_keys", "events",
-                 "dead_letters", "session_state")
 DENIED = "permission denied"
-
-
-def org_of(database, slug):
-    """The id of an organisation."""
-    return database.value("SELECT id FROM organizations WHERE slug = '%s'"
-                          % slug)
-
-
-@pytest.fixture(name="two_tenants")
-def fixture_two_tenants(database):
-    """Rows of both organisations in every table; returns their ids."""
-    database.execute("SELECT create_month('2024-01-01')",
-                     user="productgraph_writer")
-    database.execute("""
-        INSERT INTO events (org_id, project_id, received_at, timestamp,
-                            event_id, session_id, event_type)
-        SELECT org_id, id, now(), '2024-01-15', slug, 's', 'custom'
-        FROM projects;
-        INSERT INTO dead_letters (org_id, project_id, received_at, sqlstate,
-                                  message, payload)
-        SELECT org_id, id, now(), '22021', 'bad', '' FROM projects;
-        INSERT INTO session_state (session_key, org_id, project_id, session_id,
-                                   started_at, ended_at, event_count,
-                                   page_count, error_count)
-        SELECT nextval('session_keys'), org_id, id, 's', '2024-01-15',
-            '2024-01-15', 1, 0, 0 FROM projects;
-        """)
-    return org_of(database, "demo"), org_of(database, "other")
-
-
-def seen_by_reader(database, table, before):
-    """The organisations whose rows the reader sees in a table."""
-    column = "id" if table == "organizations" else "org_id"
-    text = database.execute("%s SELECT DISTINCT %s FROM %s;" % (
-        before, column, table), user="productgraph_reader")
-    return set(text.split())
-
-
-def test_reader_sees_its_organisation_alone(database, two_tenants):
-    for org in two_tenants:
-        before = "SELECT set_current_org('%s') \\g /dev/null\n" % org
-        for table in TENANT_TABLES:
-            assert seen_by_reader(database, table, before) == {org}, table
-
-
-@pytest.mark.parametrize("before", [
-    "",
-    "SET app.current_org_id = '';",
-    # What a SET LOCAL leaves behind is '', not null.
-    "BEGIN; SET LOCAL app.current_org_id ="
-    " '00000000-0000-0000-0000-000000000000'; COMMIT;",
-    "SET app.current_org_id = '00000000-0000-0000-0000-000000000000';",
-    "SELECT set_current_org(NULL) \\g /dev/null\n",
-], ids=["unset", "empty", "left", "unknown", "null"])
-def test_no_organisation_means_no_rows(database, two_tenants, before):
-    assert two_tenants
-    for table in TENANT_TABLES:
-        assert seen_by_reader(database, table, before) == set(), table
-
-
-def test_set_current_org_lasts_as_long_as_it_says(database, two_tenants):
-    mine, other = two_tenants
-    text = database.execute("""
-        SELECT set_current_org('{0}');
-        BEGIN; SELECT set_current_org('{1}', true);
-        SELECT id FROM organizations; COMMIT;
-        SELECT id FROM organizations;
-        """.format(mine, other), user="productgraph_reader")
-    assert text.split() == [other, mine]
-
-
-def test_every_tenant_table_has_row_security(database):
-    without = database.query("""
-        SELECT c.relname FROM pg_class c
-        JOIN pg_attribute a ON a.attrelid = c.oid
-        WHERE c.relnamespace = 'public'::regnamespace
-            AND c.relkind IN ('r', 'p') AND a.attname = 'org_id'
-            AND NOT (c.relrowsecurity AND EXISTS (
-                SELECT FROM pg_policy p WHERE p.polrelid = c.oid
-                AND 'productgraph_reader'::regrole = ANY (p.polroles)))
-        """)
-    assert not without
-    assert {row["t"] for row in database.query(
-        "SELECT relname AS t FROM pg_class WHERE relrowsecurity")} == set(
-            TENANT_TABLES)
-
-
-def test_reader_may_only_read(database, two_tenants):
-    assert two_tenants
-    for table in TENANT_TABLES + ("progress",):
-        for sql in ("DELETE FROM %s", "TRUNCATE %s"):
-            with pytest.raises(RuntimeError, match=DENIED):
-                database.execute(sql % table, user="productgraph_reader")
-    with pytest.raises(RuntimeError, match=DENIED):
-        database.execute("SELECT key_sha256 FROM api_keys",
-                         user="productgraph_reader")
-    with pytest.raises(RuntimeError, match=DENIED):
-        database.execute("CREATE TABLE mine ()", user="productgraph_reader")
 
 
 def leaves(database):
@@ -115,64 +15,6 @@ def leaves(database):
     return [row["name"] for row in database.query(
         "SELECT inhrelid::regclass::text AS name FROM pg_inherits"
         " WHERE inhparent = 'events'::regclass")]
-
-
-def test_nobody_but_the_writer_reaches_a_leaf(database, two_tenants):
-    assert two_tenants
-    # Grants that a database administrator meant well with.
-    database.execute("""
-        ALTER DEFAULT PRIVILEGES FOR ROLE productgraph_owner
-            GRANT ALL ON TABLES TO productgraph_reader, PUBLIC;
-        GRANT USAGE ON SCHEMA partitions TO productgraph_reader;
-        """)
-    database.execute("SELECT create_month('2023-06-30')",
-                     user="productgraph_writer")
-    names = leaves(database)
-    assert set(names) >= {"partitions.events_y2024m01",
-                          "partitions.events_y2023m06"}
-    for name in names:
-        for user in ("reader", "admin"):
-            with pytest.raises(RuntimeError, match=DENIED):
-                database.execute("TABLE %s" % name,
-                                 user="productgraph_" + user)
-        assert database.query("""
-            SELECT grantee::regrole, privilege_type
-            FROM pg_class, aclexplode(relacl)
-            WHERE oid = '%s'::regclass AND grantee <> relowner
-            """ % name) == [{"grantee": "productgraph_writer",
-                             "privilege_type": "INSERT"}]
-
-
-def test_reader_cannot_enter_the_schema_of_leaves(database, two_tenants):
-    assert two_tenants
-    with pytest.raises(RuntimeError, match=DENIED + " for schema"):
-        database.execute("TABLE partitions.events_y2024m01",
-                         user="productgraph_reader")
-
-
-def test_writer_reads_no_event(database, two_tenants):
-    assert two_tenants
-    for sql in ("TABLE events", "TABLE partitions.events_y2024m01",
-                "DELETE FROM partitions.events_y2024m01",
-                "DROP TABLE partitions.events_y2024m01",
-                "TABLE dead_letters", "DELETE FROM api_keys"):
-        with pytest.raises(RuntimeError, match=DENIED + "|must be owner"):
-            database.execute(sql, user="productgraph_writer")
-
-
-def test_roles_are_bound_by_policies(database):
-    roles = {row["rolname"]: row for row in database.query(
-        "SELECT rolname, rolsuper, rolbypassrls, rolcreaterole, rolcanlogin"
-        " FROM pg_roles WHERE rolname LIKE 'productgraph%'")}
-    assert set(roles) == {"productgraph_" + name for name in (
-        "owner", "writer", "reader", "admin")}
-    for name, role in roles.items():
-        assert not role["rolsuper"] and not role["rolbypassrls"], name
-        assert not role["rolcreaterole"], name
-        assert role["rolcanlogin"] == (name != "productgraph_owner")
-    assert database.value(
-        "SELECT bool_and(relowner = 'productgraph_owner'::regrole)"
-        " FROM pg_class WHERE relname IN ('%s')" % "','".join(TENANT_TABLES))
 
 
 # ---- months ----
@@ -264,8 +106,9 @@ def test_two_make_the_same_month_at_once(database):
         assert (out.strip(), err) == ("events_y2020m03", "")
 
 
-def test_new_month_waits_for_no_reader(database, two_tenants):
-    assert two_tenants
+def test_new_month_waits_for_no_reader(database):
+    database.execute("SELECT create_month('2024-01-01')",
+                     user="productgraph_writer")
     name = unique("holder")
     holder = spawn_psql(
         database, "SET application_name = '%s'; BEGIN;"
