@@ -35,20 +35,23 @@ rule_certificate(const struct cfg *cfg, struct err *err)
 	return 0;
 }
 
-/* Else no request of the largest size could ever be read. */
+/*
+ * Else no request of the largest size could ever be read; a compressed body is
+ * there twice.
+ */
 static int
 rule_body_memory(const struct cfg *cfg, struct err *err)
 {
 	char have[CFG_NUMBER_TEXT], want[CFG_NUMBER_TEXT];
-	size_t need = cfg->max_body + cfg->max_headers;
+	size_t need = 2 * cfg->max_body + cfg->max_headers;
 
 	if (cfg->body_memory >= need)
 		return 0;
 	cfg_number_format(CFG_TYPE_BYTES, cfg->body_memory, have);
 	cfg_number_format(CFG_TYPE_BYTES, need, want);
 	return err_set(err,
-	    "\"body_memory\" of %s is less than \"max_body\" "
-	    "and \"max_headers\" together: at least %s",
+	    "\"body_memory\" of %s is less than two bodies of "
+	    "\"max_body\" and \"max_headers\" together: at least %s",
 	    have, want);
 }
 

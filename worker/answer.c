@@ -176,6 +176,16 @@ answer_method(
 }
 
 int
+answer_coding(struct buf *buf, const struct answer_context *ctx,
+    const char *accept, const char *detail)
+{
+	if (answer_head(buf, ctx, 415) == -1 ||
+	    buf_printf(buf, "Accept-Encoding: %s\r\n", accept) == -1)
+		return -1;
+	return answer_problem_body(buf, ctx, 415, detail);
+}
+
+int
 answer_preflight(struct buf *buf, const struct answer_context *ctx,
     const char *headers, size_t headers_len)
 {

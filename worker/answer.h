@@ -35,6 +35,10 @@ int answer_problem(struct buf *, const struct answer_context *, int status,
 int answer_method(
     struct buf *, const struct answer_context *, const char *allow) MUST_CHECK;
 
+/* 415, naming the content codings that are taken. */
+int answer_coding(struct buf *, const struct answer_context *,
+    const char *accept, const char *detail) MUST_CHECK;
+
 /* 204 to OPTIONS; headers is what the client asked to send, or NULL. */
 int answer_preflight(struct buf *, const struct answer_context *,
     const char *headers, size_t headers_len) MUST_CHECK;

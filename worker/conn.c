@@ -39,6 +39,7 @@ static enum step run_handshake(struct conn *);
 static enum step run_idle(struct conn *);
 static enum step run_head(struct conn *);
 static enum step run_body(struct conn *);
+static enum step run_inflate(struct conn *);
 static enum step run_wait(struct conn *);
 static enum step run_write(struct conn *);
 static enum step run_drain(struct conn *);
@@ -54,8 +55,9 @@ static const struct {
 } states[CONN_STATE_COUNT] = {
     [CONN_HANDSHAKE] = {run_handshake, TO(IDLE)},
     [CONN_IDLE] = {run_idle, TO(HEAD) | TO(WRITE) | TO(DRAIN)},
-    [CONN_HEAD] = {run_head, TO(BODY) | TO(WAIT) | TO(WRITE)},
-    [CONN_BODY] = {run_body, TO(WAIT) | TO(WRITE)},
+    [CONN_HEAD] = {run_head, TO(BODY) | TO(INFLATE) | TO(WAIT) | TO(WRITE)},
+    [CONN_BODY] = {run_body, TO(INFLATE) | TO(WAIT) | TO(WRITE)},
+    [CONN_INFLATE] = {run_inflate, TO(WAIT) | TO(WRITE)},
     [CONN_WAIT] = {run_wait, TO(WRITE)},
     [CONN_WRITE] = {run_write, TO(IDLE) | TO(DRAIN)},
     [CONN_DRAIN] = {run_drain, 0},
@@ -134,16 +136,15 @@ in_charge(size_t cap)
  * Whoever shows no key gets no more than half, so that strangers cannot keep
  * out those who show one.
  */
-static bool
-memory_is_left(const struct conn *conn, size_t more)
+static size_t
+memory_left(const struct conn *conn)
 {
 	const struct worker *worker = conn->worker;
 	size_t most = worker->cfg->body_memory;
 
 	if (!conn->keyed)
 		most /= 2;
-	return more == 0 ||
-	    (worker->body_bytes <= most && more <= most - worker->body_bytes);
+	return worker->body_bytes < most ? most - worker->body_bytes : 0;
 }
 
 static bool
@@ -191,7 +192,7 @@ in_room(struct conn *conn, size_t most)
 	cap = conn->in_cap == 0 ? CONN_OWN_BYTES : conn->in_cap * 2;
 	if (cap > most && most > conn->in_cap && most > CONN_OWN_BYTES)
 		cap = most;
-	return memory_is_left(conn, in_charge(cap) - in_charge(conn->in_cap)) &&
+	return in_charge(cap) - in_charge(conn->in_cap) <= memory_left(conn) &&
 	    in_resize(conn, cap);
 }
 
@@ -350,6 +351,62 @@ stop_waiting(struct conn *conn)
 	return answer_add_close(&conn->out) == 0 ? STEP_ON : STEP_CLOSE;
 }
 
+/* The text counts as what is read does. */
+static void
+inflate_recharge(struct worker *worker)
+{
+	worker->body_bytes -= worker->inflate_charged;
+	worker->inflate_charged = inflate_charge(worker->inflater);
+	worker->body_bytes += worker->inflate_charged;
+}
+
+/* Behind the one at work, whoever shows a key goes before who shows none. */
+static void
+inflate_queue(struct conn *conn)
+{
+	struct conn_list *list = &conn->worker->inflating;
+	struct conn *other;
+
+	TAILQ_FOREACH (other, list, waiting) {
+		if (conn->keyed && !other->keyed &&
+		    other != TAILQ_FIRST(list)) {
+			TAILQ_INSERT_BEFORE(other, conn, waiting);
+			return;
+		}
+	}
+	TAILQ_INSERT_TAIL(list, conn, waiting);
+}
+
+static void
+start_inflating(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+
+	conn_move(conn, CONN_INFLATE);
+	inflate_queue(conn);
+	if (TAILQ_FIRST(&worker->inflating) == conn)
+		inflate_begin(
+		    worker->inflater, conn->coding, worker->cfg->max_body);
+}
+
+static void
+stop_inflating(struct conn *conn)
+{
+	const struct timeval at_once = {0, 0};
+	struct worker *worker = conn->worker;
+	bool first = TAILQ_FIRST(&worker->inflating) == conn;
+
+	TAILQ_REMOVE(&worker->inflating, conn, waiting);
+	if (!first)
+		return;
+	inflate_end(worker->inflater);
+	inflate_recharge(worker);
+	if ((conn = TAILQ_FIRST(&worker->inflating)) == NULL)
+		return;
+	inflate_begin(worker->inflater, conn->coding, worker->cfg->max_body);
+	(void)event_add(&conn->on_turn, &at_once);
+}
+
 /* Where request.c's verdict leads. */
 static enum step
 conn_next(struct conn *conn, enum request_next next)
@@ -358,6 +415,9 @@ conn_next(struct conn *conn, enum request_next next)
 	switch (next) {
 	case REQUEST_BODY:
 		conn_move(conn, CONN_BODY);
+		return STEP_ON;
+	case REQUEST_INFLATE:
+		start_inflating(conn);
 		return STEP_ON;
 	case REQUEST_ANSWER:
 		conn_move(conn, CONN_WRITE);
@@ -404,6 +464,7 @@ run_idle(struct conn *conn)
 	http_chunks_init(&conn->chunks);
 	conn->body_bytes = 0;
 	conn->body_done = false;
+	conn->coding = CODING_NONE;
 	conn->keyed = false;
 	if (conn->in_len == conn->in_at)
 		return idle_read(conn);
@@ -501,6 +562,30 @@ run_body(struct conn *conn)
 	if (!in_room(conn, request_most(conn)))
 		return conn_refuse(conn, 503, too_many);
 	return wire_step(in_fill(conn, &got));
+}
+
+/*
+ * One body at a time, a step in a turn: whoever sends one that is dear keeps
+ * only those behind it waiting.
+ */
+static enum step
+run_inflate(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+	enum inflate_result result;
+	enum request_next next;
+
+	if (TAILQ_FIRST(&worker->inflating) != conn)
+		return STEP_PARK;
+	result = inflate_step(worker->inflater, request_body_data(conn),
+	    conn->body_bytes,
+	    INFLATE_OWN_BYTES + worker->inflate_charged + memory_left(conn));
+	inflate_recharge(worker);
+	if (result == INFLATE_MORE)
+		return STEP_YIELD;
+	next = request_inflated(conn, result);
+	stop_inflating(conn);
+	return conn_next(conn, next);
 }
 
 static enum step
@@ -609,7 +694,7 @@ on_read(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	conn->wire.readable = true;
-	if (conn->state == CONN_WAIT ||
+	if (conn->state == CONN_INFLATE || conn->state == CONN_WAIT ||
 	    (conn->state == CONN_WRITE &&
 		event_pending(&conn->on_write, EV_WRITE, NULL))) {
 		(void)event_del(&conn->on_read);
@@ -680,6 +765,10 @@ conn_expire(struct conn *conn)
 	case CONN_BODY:
 		step =
 		    conn_refuse(conn, 408, "the body did not arrive in time");
+		break;
+	case CONN_INFLATE:
+		stop_inflating(conn);
+		step = conn_refuse(conn, 503, too_many);
 		break;
 	case CONN_WAIT:
 		expire_waiting(conn);

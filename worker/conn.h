@@ -5,8 +5,8 @@
  * Runs in   worker
  * Owns      descriptor, TLS state and buffers, until it destroys itself
  * Promises  in every state a deadline runs; memory is bounded: CONN_OWN_BYTES
- *           of input for each of worker_connections, and body_memory for all
- *           that goes beyond, input and answers alike
+ *           of input for each of worker_connections, INFLATE_OWN_BYTES of text
+ *           for all, and body_memory for all that goes beyond
  * Blocking  never
  *
  *                 accepted
@@ -18,8 +18,11 @@
  *                  answered early  HEAD                       |
  *              +--------------------|                         |
  *              |                    v                         |
- *              |<----------------- BODY                       |
- *              |  answered at once  | published               |
+ *              |<----------------- BODY -------+ compressed   |
+ *              |  answered at once  |          v              |
+ *              |<-------------------|------ INFLATE           |
+ *              |                    |<---------+              |
+ *              |                    | published               |
  *              |                    v                         |
  *              |                   WAIT  for the ring's tail  |
  *              v                    |                         |
@@ -43,6 +46,7 @@
 
 #include "worker/http_chunks.h"
 #include "worker/http_request.h"
+#include "worker/inflate.h"
 #include "worker/wire.h"
 #include "worker/worker.h"
 
@@ -52,6 +56,7 @@
 	STATE(IDLE, keepalive_timeout_ms)                                      \
 	STATE(HEAD, header_timeout_ms)                                         \
 	STATE(BODY, body_timeout_ms)                                           \
+	STATE(INFLATE, ack_timeout_ms)                                         \
 	STATE(WAIT, ack_timeout_ms)                                            \
 	STATE(WRITE, write_timeout_ms)                                         \
 	STATE(DRAIN, drain_timeout_ms)
@@ -71,8 +76,8 @@ enum conn_state {
 
 struct conn {
 	struct worker *worker;
-	TAILQ_ENTRY(conn) entry;   /* of worker->conns, oldest first */
-	TAILQ_ENTRY(conn) waiting; /* of worker->waiting, in WAIT alone */
+	TAILQ_ENTRY(conn) entry; /* of worker->conns, oldest first */
+	TAILQ_ENTRY(conn) waiting; /* its turn, in INFLATE and WAIT alone */
 	struct wire wire;
 	enum conn_state state;
 	bool used; /* has answered a request before */
@@ -96,6 +101,7 @@ struct conn {
 	struct http_chunks chunks;
 	size_t body_bytes; /* read so far, without framing */
 	bool body_done;
+	enum coding coding; /* of the body */
 	bool keyed; /* project is the API key's */
 	struct project project;
 	uint64_t position; /* in WAIT: the ring position to wait for */

@@ -90,7 +90,9 @@ request_detail(struct conn *conn, int status, const char *detail)
 	if (status != 413)
 		return detail;
 	(void)snprintf(text, sizeof(worker->reply.fault),
-	    "the body is longer than %zu bytes", worker->cfg->max_body);
+	    "the %sbody is longer than %zu bytes",
+	    conn->state == CONN_INFLATE ? "inflated " : "",
+	    worker->cfg->max_body);
 	return text;
 }
 
@@ -118,6 +120,19 @@ request_not_safe(struct conn *conn)
 	buf_clear(&conn->out);
 	return request_problem(
 	    conn, 503, "the events could not be stored in time");
+}
+
+/* RFC 9110, 15.5.16: the answer names the codings that are taken. */
+static enum request_next
+request_coding_not_taken(struct conn *conn)
+{
+	struct answer_context ctx = request_context(conn, true);
+	char *detail = conn->worker->reply.fault;
+
+	(void)snprintf(detail, sizeof(conn->worker->reply.fault),
+	    "Content-Encoding must be one of %s, or identity", coding_names);
+	return request_built(
+	    answer_coding(&conn->out, &ctx, coding_names, detail));
 }
 
 static enum request_next
@@ -294,6 +309,15 @@ type_taken(const char *type, size_t len)
 		equals(name + name_len - 5, 5, "+json"));
 }
 
+static enum coding
+events_coding(const struct conn *conn)
+{
+	const struct http_view *coding =
+	    &conn->req.headers[HTTP_CONTENT_ENCODING];
+
+	return coding_find(request_data(conn) + coding->at, coding->len);
+}
+
 /* What is wrong with the head itself, or 0. */
 static int
 events_head_fault(const struct conn *conn, const char **detail)
@@ -301,16 +325,10 @@ events_head_fault(const struct conn *conn, const char **detail)
 	const struct http_request *req = &conn->req;
 	const char *data = request_data(conn);
 	const struct http_view *type = &req->headers[HTTP_CONTENT_TYPE];
-	const struct http_view *coding = &req->headers[HTTP_CONTENT_ENCODING];
 
 	if (type->at != 0 && !type_taken(data + type->at, type->len)) {
 		*detail = "Content-Type must be application/json, "
 			  "another +json type or text/plain, in UTF-8";
-		return 415;
-	}
-	if (coding->at != 0 && coding->len > 0 &&
-	    !equals(data + coding->at, coding->len, "identity")) {
-		*detail = "Content-Encoding must be identity";
 		return 415;
 	}
 	if (!req->chunked &&
@@ -367,6 +385,8 @@ events_head(struct conn *conn)
 	}
 	if ((status = events_head_fault(conn, &detail)) != 0)
 		return request_problem(conn, status, detail);
+	if ((conn->coding = events_coding(conn)) == CODING_UNKNOWN)
+		return request_coding_not_taken(conn);
 	if ((detail = events_no_room(conn)) != NULL)
 		return request_problem(conn, 503, detail);
 	if (conn->body_done)
@@ -405,15 +425,16 @@ events_publish(struct conn *conn, const struct decode_reply *reply)
 	return REQUEST_WAIT;
 }
 
-enum request_next
-request_body(struct conn *conn)
+/* The text of a batch is there. */
+static enum request_next
+events_decode(struct conn *conn, const char *text, size_t len)
 {
 	struct worker *worker = conn->worker;
 	struct decode_reply *reply = &worker->reply;
 	const struct http_view *agent = &conn->req.headers[HTTP_USER_AGENT];
 	struct decode_request request = {
-	    .body = request_data(conn) + conn->req.head_bytes,
-	    .len = conn->body_bytes,
+	    .body = text,
+	    .len = len,
 	    .project = conn->keyed ? &conn->project : NULL,
 	    .keys = worker->keys,
 	    .agent = request_data(conn) + agent->at,
@@ -437,4 +458,46 @@ request_body(struct conn *conn)
 		break;
 	}
 	return request_problem(conn, 503, "too many events wait to be stored");
+}
+
+const char *
+request_body_data(const struct conn *conn)
+{
+	return request_data(conn) + conn->req.head_bytes;
+}
+
+enum request_next
+request_body(struct conn *conn)
+{
+	const char *body = request_body_data(conn);
+
+	/* A beacon cannot set the header. */
+	if (conn->coding == CODING_NONE &&
+	    coding_is_gzip(body, conn->body_bytes))
+		conn->coding = CODING_GZIP;
+	if (conn->coding == CODING_NONE || conn->coding == CODING_IDENTITY)
+		return events_decode(conn, body, conn->body_bytes);
+	return REQUEST_INFLATE;
+}
+
+enum request_next
+request_inflated(struct conn *conn, enum inflate_result result)
+{
+	const struct inflater *inflater = conn->worker->inflater;
+	const char *text;
+	size_t len;
+
+	switch (result) {
+	case INFLATE_DONE:
+		text = inflate_text(inflater, &len);
+		return events_decode(conn, text, len);
+	case INFLATE_BAD:
+		return request_problem(conn, 400, inflate_fault(inflater));
+	case INFLATE_LONG:
+		return request_problem(conn, 413, NULL);
+	case INFLATE_NO_ROOM:
+	case INFLATE_MORE:
+		break;
+	}
+	return request_problem(conn, 503, "too many requests are being read");
 }

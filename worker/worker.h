@@ -21,6 +21,7 @@
 #include "common/keytable.h"
 #include "common/ring_writer.h"
 #include "worker/decode.h"
+#include "worker/inflate.h"
 #include "worker/listener.h"
 
 struct conn;
@@ -37,10 +38,14 @@ struct worker {
 	struct decode_reply reply; /* of the batch at hand; its buf is reused */
 	struct buf scratch;        /* the answer's body at hand; reused */
 
-	struct conn_list conns;   /* all */
-	struct conn_list waiting; /* for the ring's tail, in its order */
+	struct inflater *inflater; /* the first of inflating has it */
+	size_t inflate_charged;    /* of body_bytes */
+
+	struct conn_list conns;     /* all */
+	struct conn_list inflating; /* or waiting for the inflater */
+	struct conn_list waiting;   /* for the ring's tail, in its order */
 	unsigned nconns;
-	size_t body_bytes; /* of all input buffers; at most cfg->body_memory */
+	size_t body_bytes; /* beyond what all have; at most cfg->body_memory */
 	bool draining;
 };
 

@@ -151,10 +151,12 @@ start(struct process *process, struct err *err)
 	struct worker *worker = &process->worker;
 
 	TAILQ_INIT(&worker->conns);
+	TAILQ_INIT(&worker->inflating);
 	TAILQ_INIT(&worker->waiting);
 	if (map_memory(worker, boot, err) == -1)
 		return -1;
 	if ((worker->decoder = decoder_create(worker->cfg)) == NULL ||
+	    (worker->inflater = inflater_create()) == NULL ||
 	    (worker->base = event_base_new()) == NULL)
 		return err_set(err, "out of memory");
 	process->control = event_new(worker->base, boot->control_fd,

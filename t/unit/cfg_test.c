@@ -202,8 +202,8 @@ static const struct {
 	"3: \"worker_user\" and \"aggregator_user\" are both \"www\": one "
 	"could trace the other"},
     {"body memory", "http {\n body_memory = 10m\n}\n",
-	"2: \"body_memory\" of 10m is less than \"max_body\" and "
-	"\"max_headers\" together: at least 10272k"},
+	"2: \"body_memory\" of 10m is less than two bodies of \"max_body\" "
+	"and \"max_headers\" together: at least 20512k"},
     {"ring for two bodies", "\nring_size = 16m\nhttp { max_events = 1 }\n",
 	"3: \"ring_size\" of 16m does not hold two bodies of \"max_body\" "
 	"with \"max_events\": at least 21m"},
@@ -510,7 +510,8 @@ Test(cfg, keeps_the_rules_without_a_restart)
 {
 	struct cfg *old = load("");
 	struct cfg *new =
-	    load("ring_size = 128m http { max_body = 50m max_events = 1 }\n");
+	    load("ring_size = 128m http { max_body = 50m max_events = 1"
+		 " body_memory = 128m }\n");
 	struct err err;
 
 	cr_expect_eq(cfg_keep_restart(new, old, &err), -1);
