@@ -305,8 +305,8 @@ class Held:
         self.psql.communicate("ROLLBACK;\n")
 
 
-class HeldRow(Held):
-    """No row of a table can be changed."""
+class HeldRows(Held):
+    """Nobody can change a row of the table."""
 
     def __init__(self, database, table):
         super().__init__(

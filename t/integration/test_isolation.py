@@ -337,12 +337,14 @@ UNPROTECTED = """
             -- One policy for the reader, which is this one.
             OR (SELECT array_agg(polname::text ORDER BY polname)
                 FROM pg_policy WHERE polrelid = t.oid
-                    AND polroles && ARRAY[0, 'productgraph_reader'::regrole::oid])
+                    AND polroles &&
+                        ARRAY[0, 'productgraph_reader'::regrole::oid])
                 IS DISTINCT FROM '{own_organization}'
             OR (SELECT pg_get_expr(polqual, polrelid)
                 FROM pg_policy WHERE polrelid = t.oid
                     AND polname = 'own_organization')
-                !~ '^\\((org_)?id = \\( SELECT .*''app.current_org_id''.*\\)\\)$'
+                !~ '^\\((org_)?id = '
+                    '\\( SELECT .*''app.current_org_id''.*\\)\\)$'
         WHEN relkind = 'v' THEN
             NOT coalesce(reloptions, '{}') && '{security_invoker=true,
                 security_invoker=on,security_invoker=1}'::text[]
@@ -491,7 +493,8 @@ def test_session_events_uses_indexes_under_row_security(database):
     database.execute(MANY)
     (project,) = database.query(
         "SELECT id, org_id FROM projects WHERE slug = 'shop'")
-    set_org = "SELECT set_current_org('%s') \\g /dev/null\n" % project["org_id"]
+    set_org = ("SELECT set_current_org('%s') \\g /dev/null\n"
+               % project["org_id"])
     call = "session_events('%s', 's700')" % project["id"]
 
     # As it is planned: the function's own text, with its arguments.

@@ -4,10 +4,8 @@
 What productgraphctl migrate says and refuses is in test_ctl.py.
 """
 
-import contextlib
 import itertools
 import json
-import os
 import pathlib
 import random
 import re
@@ -16,7 +14,7 @@ import subprocess
 
 import pytest
 
-from cluster import (BUILD, PASSWORD, TOP, Cluster, HeldRow, clean_environment,
+from cluster import (BUILD, PASSWORD, TOP, Cluster, HeldRows, clean_environment,
                      wait_until)
 from sessions_model import Sessions, stored_orders, stored_sessions
 
@@ -255,11 +253,9 @@ def test_without_events_there_are_no_sessions(empty, before, after):
 # ---- interrupted, and at once ------------------------------------------------
 
 
-@contextlib.contextmanager
 def held_in_the_middle(database):
-    """The file of sessions comes as far as its last statement but one."""
-    with HeldRow(database, "events") as held:
-        yield held
+    """The file of sessions comes to its last statement, and waits."""
+    return HeldRows(database, "events")
 
 
 def waiting(database):
