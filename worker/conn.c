@@ -67,22 +67,18 @@ static uint64_t
 state_timeout(const struct conn *conn)
 {
 	const struct cfg *cfg = conn->worker->cfg;
+	const uint64_t timeouts[CONN_STATE_COUNT] = {
+#define STATE(id, deadline) [CONN_##id] = cfg->deadline,
+	    CONN_STATES(STATE)
+#undef STATE
+	};
 
 	if (conn->state == CONN_IDLE && conn->worker->draining)
 		return DRAIN_IDLE_MS;
 	/* Who connects wants to say something now. */
 	if (conn->state == CONN_IDLE && !conn->used)
 		return cfg->header_timeout_ms;
-	switch (conn->state) {
-#define STATE(id, deadline)                                                    \
-	case CONN_##id:                                                        \
-		return cfg->deadline;
-		CONN_STATES(STATE)
-#undef STATE
-	case CONN_STATE_COUNT:
-		break;
-	}
-	return 0;
+	return timeouts[conn->state];
 }
 
 /*

@@ -76,7 +76,7 @@ enum conn_state {
 
 struct conn {
 	struct worker *worker;
-	TAILQ_ENTRY(conn) entry; /* of worker->conns, oldest first */
+	TAILQ_ENTRY(conn) entry;   /* of worker->conns, oldest first */
 	TAILQ_ENTRY(conn) waiting; /* its turn, in INFLATE and WAIT alone */
 	struct wire wire;
 	enum conn_state state;
@@ -102,7 +102,7 @@ struct conn {
 	size_t body_bytes; /* read so far, without framing */
 	bool body_done;
 	enum coding coding; /* of the body */
-	bool keyed; /* project is the API key's */
+	bool keyed;         /* project is the API key's */
 	struct project project;
 	uint64_t position; /* in WAIT: the ring position to wait for */
 

@@ -7,7 +7,7 @@
  *           inflater_destroy()
  * Promises  the text is never longer than max, its memory never more than the
  *           caller allows; a step costs a few milliseconds whatever the bytes;
- *           the decoders take 50 KB for gzip and deflate, and for zstd 200 KB
+ *           the decoders take 50 KB for gzip and deflate, and for zstd 100 KB
  *           and a window of 8 MB (RFC 9659), once made and not per body
  * Failure   INFLATE_BAD and inflate_fault(), a sentence for the client
  * Tests     t/unit/inflate_test.c, t/fuzz/inflate_fuzz.c

@@ -23,6 +23,17 @@ return {queued: navigator.sendBeacon(
 """
 
 
+# What an SDK does that compresses: with the header, or without in a beacon.
+GZIP = """
+const packed = await new Response(new Blob([args[1]]).stream().pipeThrough(
+    new CompressionStream("gzip"))).blob();
+"""
+
+GZIP_FETCH = GZIP + FETCH.replace("body: body", "body: packed")
+
+GZIP_BEACON = GZIP + BEACON.replace("[body]", "[packed]")
+
+
 def body_of(*events):
     """The body of a batch."""
     return json.dumps({"events": list(events)})
@@ -65,6 +76,40 @@ def test_beacon_with_the_key_in_the_query(window, shared_daemon, tls):
     got = window.run(
         BEACON, url_of(shared_daemon, tls, "/v1/events?api_key=" + key),
         body_of(event(event_id=sent)))
+
+    assert got == {"queued": True}
+    wait_until(
+        lambda: sent in [e["event_id"]
+                         for e in shared_daemon.database.events()],
+        10, "the beacon's event")
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_compressed_fetch(window, shared_daemon, tls):
+    sent = unique()
+    got = window.run(GZIP_FETCH, url_of(shared_daemon, tls),
+                     body_of(event(event_id=sent)),
+                     {"Content-Type": "application/json",
+                      "Content-Encoding": "gzip", "X-PG-API-Key":
+                      shared_daemon.database.keys["proj_demo"]})
+
+    assert got.get("status") == 202, got
+    assert sent in [e["event_id"] for e in shared_daemon.database.events()]
+
+
+def test_a_page_reads_which_codings_are_taken(window, shared_daemon):
+    got = window.run(FETCH, url_of(shared_daemon, True), "x" * 100000,
+                     {"Content-Encoding": "br"})
+
+    assert got.get("status") == 415, got
+    assert "gzip, deflate, zstd" in got["text"]
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_compressed_beacon(window, shared_daemon, tls):
+    sent = unique()
+    got = window.run(GZIP_BEACON, url_of(shared_daemon, tls),
+                     body_of(event(event_id=sent)))
 
     assert got == {"queued": True}
     wait_until(

@@ -137,6 +137,18 @@ Test(answer, a_method_that_is_not_taken)
 	cr_expect_not_null(strstr(text, "\r\nAllow: GET, HEAD\r\n"));
 }
 
+Test(answer, a_coding_that_is_not_taken)
+{
+	struct buf buf = BUF_INIT;
+	const char *text;
+
+	cr_assert_eq(answer_coding(&buf, &keep, "gzip", "send gzip"), 0);
+	text = text_of(&buf);
+	cr_expect_not_null(strstr(text, "415 Unsupported Media Type\r\n"));
+	cr_expect_not_null(strstr(text, "\r\nAccept-Encoding: gzip\r\n"));
+	cr_expect_not_null(strstr(text, "\"error\":\"send gzip\""));
+}
+
 Test(answer, the_origin_is_named)
 {
 	/* Of a request's bytes, so without an end of its own. */

@@ -540,6 +540,7 @@ Test(inflate, every_byte_spoiled)
 {
 	char *text = some_text(200);
 	enum inflate_result result;
+	unsigned char *bytes;
 	unsigned value;
 	size_t at, k;
 
@@ -547,12 +548,13 @@ Test(inflate, every_byte_spoiled)
 		struct buf body = BUF_INIT;
 
 		pack_onto(&body, &kinds[k], text, 200);
+		bytes = (unsigned char *)body.data;
 		for (at = 0; at < body.len; at++)
 			for (value = 1; value < 256; value++) {
-				body.data[at] ^= (char)value;
+				bytes[at] ^= (unsigned char)value;
 				result = inflate_all(kinds[k].coding, body.data,
 				    body.len, 1000, ALL);
-				body.data[at] ^= (char)value;
+				bytes[at] ^= (unsigned char)value;
 				if (result == INFLATE_DONE && kinds[k].checked)
 					cr_expect(text_is(text, 200),
 					    "%s %zu %u", kinds[k].name, at,
