@@ -356,6 +356,7 @@ batch_add(
 {
 	size_t nleaves = batch->nleaves, rows = batch->rows;
 	size_t total = batch->bytes, *before = NULL, i;
+	size_t sessions = batch->sessions.n, texts = batch->sessions.texts.len;
 	uint64_t repeats = batch->repeats;
 	int ret = -1;
 
@@ -373,6 +374,7 @@ batch_add(
 		batch->rows = rows;
 		batch->bytes = total;
 		batch->repeats = repeats;
+		sessions_truncate(&batch->sessions, sessions, texts);
 		seen_rebuild(batch);
 		fold_again(batch);
 	}

@@ -5,20 +5,26 @@
 #include "aggregator/event_key.h"
 
 #include <bsd/stdlib.h>
+#include <string.h>
 #include <xxhash.h>
 
-static struct event_key secret = {0, 1};
+/* As long as xxHash's own, which serves inputs of any length best. */
+static uint8_t secret[192];
+
+_Static_assert(
+    sizeof(secret) >= XXH3_SECRET_SIZE_MIN, "xxHash takes the secret");
 
 void
 event_key_seed(void)
 {
-	arc4random_buf(&secret, sizeof(secret));
-	secret.high |= 1; /* a factor that loses nothing */
+	arc4random_buf(secret, sizeof(secret));
 }
 
-static struct event_key
-key_from(XXH128_hash_t hash)
+struct event_key
+event_key_of(const void *id, size_t len)
 {
+	XXH128_hash_t hash =
+	    XXH3_128bits_withSecret(id, len, secret, sizeof(secret));
 	struct event_key key = {hash.low64, hash.high64};
 
 	if (event_key_is_none(key))
@@ -26,26 +32,15 @@ key_from(XXH128_hash_t hash)
 	return key;
 }
 
-struct event_key
-event_key_of(const void *id, size_t len)
-{
-	return key_from(XXH3_128bits(id, len));
-}
-
-/* The project's hash seeds the session's; both are of fixed meaning. */
+/* Two parts of fixed length: no two pairs are the same bytes. */
 struct event_key
 event_key_of_session(
     const uint8_t project_id[UUID_BYTES], const void *id, size_t len)
 {
-	return key_from(XXH3_128bits_withSeed(
-	    id, len, XXH3_64bits(project_id, UUID_BYTES)));
-}
+	struct event_key key = event_key_of(id, len);
+	uint8_t both[UUID_BYTES + sizeof(key)];
 
-/* The product's high half depends on every bit of the key. */
-size_t
-event_key_place(struct event_key key)
-{
-	uint64_t mixed = (key.low ^ secret.low) * secret.high;
-
-	return (size_t)(mixed >> 32 | mixed << 32);
+	memcpy(both, project_id, UUID_BYTES);
+	memcpy(both + UUID_BYTES, &key, sizeof(key));
+	return event_key_of(both, sizeof(both));
 }

@@ -2,16 +2,15 @@
 /*
  * event_key.h - 128 bits that stand for an event id or a session
  *
- * XXH3, whose 128-bit result is fixed since xxHash 0.8: the same on every
- * machine and in every release.  Who makes two ids of the same key on purpose
- * loses an event of a session that was his to spoil anyway; by chance, two of a
- * session of a million events collide once in 10^26 sessions.
- *
- * Where a key lies in a table follows from a secret of this process, so that
- * nobody can send ids that all want the same place.
+ * XXH3, keyed by a secret of this process.  Its author does not call it safe
+ * from people who choose what is hashed: without a secret, 100,000 ids that
+ * want one place of a table are made in a minute.  With it nobody can tell
+ * which ids would, nor make two of one key; by chance, two of a session of a
+ * million events have one once in 10^26 sessions.  So a key is of no use to
+ * another process, nor to a later one.
  *
  * Runs in   aggregator; pure, after event_key_seed()
- * Tests     t/unit/session_cache_test.c
+ * Tests     t/unit/event_key_test.c
  */
 #ifndef PGD_AGGREGATOR_EVENT_KEY_H
 #define PGD_AGGREGATOR_EVENT_KEY_H
@@ -28,7 +27,7 @@ struct event_key {
 	uint64_t high;
 };
 
-/* Draws the secret; once, before the first table. */
+/* Draws the secret; once, before the first key. */
 void event_key_seed(void);
 
 struct event_key event_key_of(const void *id, size_t len);
@@ -37,7 +36,11 @@ struct event_key event_key_of_session(
     const uint8_t project_id[UUID_BYTES], const void *id, size_t len);
 
 /* Where to look first; in a table of a power of two, take the low bits. */
-size_t event_key_place(struct event_key);
+static inline size_t
+event_key_place(struct event_key key)
+{
+	return (size_t)key.low;
+}
 
 static inline bool
 event_key_equal(struct event_key a, struct event_key b)

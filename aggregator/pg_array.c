@@ -49,8 +49,10 @@ pg_array_add(struct pg_array *array, const void *value, size_t len)
 int
 pg_array_add_null(struct pg_array *array)
 {
+	if (add_int4(&array->bytes, UINT32_MAX) == -1)
+		return -1;
 	array->n++;
-	return add_int4(&array->bytes, UINT32_MAX);
+	return 0;
 }
 
 int

@@ -92,6 +92,8 @@ cached_session_learn(struct session_cache *cache,
 {
 	size_t at;
 
+	if (session->is_large)
+		return 0;
 	if (session->nkeys >= session_cache_most_keys(cache)) {
 		cached_session_enlarge(cache, session);
 		return 0;
@@ -126,6 +128,13 @@ session_bytes(size_t id_len)
 	return sizeof(struct cached_session) + id_len + MALLOC_BYTES;
 }
 
+/* The first ones are always there: the least that a cache is. */
+static size_t
+chains_bytes(size_t nchains)
+{
+	return (nchains - FIRST_CHAINS) * sizeof(struct chain);
+}
+
 static struct chain *
 chain_of(const struct session_cache *cache, struct event_key hash)
 {
@@ -148,22 +157,24 @@ session_cache_find(struct session_cache *cache, struct event_key hash,
 	return NULL;
 }
 
-/* Twice the chains; without memory for them the old ones just get longer. */
-static void
-chains_grow(struct session_cache *cache)
+/* Without memory for other chains the old ones just stay. */
+static bool
+chains_resize(struct session_cache *cache, size_t nchains)
 {
-	struct chain *chains = calloc(cache->nchains * 2, sizeof(*chains));
+	struct chain *chains = calloc(nchains, sizeof(*chains));
 	struct cached_session *session;
 
 	if (chains == NULL)
-		return;
-	cache->bytes += cache->nchains * sizeof(*chains);
+		return false;
+	cache->bytes -= chains_bytes(cache->nchains);
+	cache->bytes += chains_bytes(nchains);
 	free(cache->chains);
 	cache->chains = chains;
-	cache->nchains *= 2;
+	cache->nchains = nchains;
 	TAILQ_FOREACH (session, &cache->ages, age)
 		LIST_INSERT_HEAD(
 		    chain_of(cache, session->hash), session, chain);
+	return true;
 }
 
 struct cached_session *
@@ -181,7 +192,7 @@ session_cache_add(struct session_cache *cache, struct event_key hash,
 	memcpy(session->project_id, project_id, UUID_BYTES);
 	memcpy(session->id, id, id_len);
 	if (cache->sessions == cache->nchains)
-		chains_grow(cache);
+		(void)chains_resize(cache, cache->nchains * 2);
 	LIST_INSERT_HEAD(chain_of(cache, hash), session, chain);
 	TAILQ_INSERT_TAIL(&cache->ages, session, age);
 	cache->sessions++;
@@ -209,11 +220,22 @@ session_cache_forget(
 	free(session);
 }
 
+/* One large batch must not leave a small cache with nothing but chains. */
+static bool
+chains_shrink(struct session_cache *cache)
+{
+	return cache->nchains > FIRST_CHAINS &&
+	    cache->sessions < cache->nchains / 4 &&
+	    chains_resize(cache, cache->nchains / 2);
+}
+
 void
 session_cache_trim(struct session_cache *cache)
 {
-	while (cache->bytes > cache->limit && !TAILQ_EMPTY(&cache->ages))
-		session_cache_forget(cache, TAILQ_FIRST(&cache->ages));
+	while (cache->bytes > cache->limit && !TAILQ_EMPTY(&cache->ages)) {
+		if (!chains_shrink(cache))
+			session_cache_forget(cache, TAILQ_FIRST(&cache->ages));
+	}
 }
 
 void

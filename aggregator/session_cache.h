@@ -9,11 +9,12 @@
  * Runs in   aggregator; pure
  * Owns      its sessions; a pointer to one is borrowed until the next
  *           session_cache_trim() or _clear()
- * Promises  at most the bytes given, after session_cache_trim(), which drops
- *           what was used longest ago.  A session of more than
- *           session_cache_most_keys() events is kept without their keys
+ * Promises  at most the bytes given and those of an empty cache, after
+ *           session_cache_trim(), which drops what was used longest ago.  A
+ *           session of more than session_cache_most_keys() events is kept
+ *           without their keys
  * Failure   NULL or -1 when there is no memory; a session that could not learn
- *           a key is forgotten, so that what is here is never a part
+ *           a key is to be forgotten, so that what is here is never a part
  * Tests     t/unit/session_cache_test.c
  */
 #ifndef PGD_AGGREGATOR_SESSION_CACHE_H

@@ -3,7 +3,7 @@
  * session_store.c - looks up, loads, probes and merges sessions
  *
  * Each step is one statement for all sessions of the batch, whose arrays are
- * unnested in the order given: by hash where sessions may be new, by key where
+ * unnested in the order given: by id where sessions may be new, by key where
  * they are known, so that two nodes lock the same rows in the same order.
  */
 #include "aggregator/session_store.h"
@@ -571,24 +571,29 @@ on_looked_up(void *arg, const PGresult *result, const struct pg_fault *fault)
 		load(store);
 }
 
+/* The same on every node, of sessions that have no key yet. */
 static int
-by_hash(const void *left, const void *right, void *items)
+by_id(const void *left, const void *right, void *arg)
 {
-	const struct session *sessions = items;
-	const struct event_key *a = &sessions[*(const uint32_t *)left].hash;
-	const struct event_key *b = &sessions[*(const uint32_t *)right].hash;
+	const struct sessions *sessions = arg;
+	const struct session *a = &sessions->items[*(const uint32_t *)left];
+	const struct session *b = &sessions->items[*(const uint32_t *)right];
+	size_t shorter = a->id.len < b->id.len ? a->id.len : b->id.len;
+	int order = memcmp(a->project_id, b->project_id, UUID_BYTES);
 
-	if (a->high != b->high)
-		return a->high < b->high ? -1 : 1;
-	return (a->low > b->low) - (a->low < b->low);
+	if (order == 0)
+		order = memcmp(sessions->texts.data + a->id.at,
+		    sessions->texts.data + b->id.at, shorter);
+	return order != 0 ? order
+			  : (a->id.len > b->id.len) - (a->id.len < b->id.len);
 }
 
 static int
-by_key(const void *left, const void *right, void *items)
+by_key(const void *left, const void *right, void *arg)
 {
-	const struct session *sessions = items;
-	int64_t a = sessions[*(const uint32_t *)left].session_key;
-	int64_t b = sessions[*(const uint32_t *)right].session_key;
+	const struct sessions *sessions = arg;
+	int64_t a = sessions->items[*(const uint32_t *)left].session_key;
+	int64_t b = sessions->items[*(const uint32_t *)right].session_key;
 
 	return (a > b) - (a < b);
 }
@@ -599,7 +604,7 @@ sort_picked(struct session_store *store,
 {
 	if (picked_count(store) > 1)
 		qsort_r(store->picked.data, picked_count(store),
-		    sizeof(uint32_t), compare, store->batch->sessions.items);
+		    sizeof(uint32_t), compare, &store->batch->sessions);
 }
 
 static int
@@ -619,7 +624,7 @@ lookup_build(struct session_store *store)
 {
 	size_t i;
 
-	sort_picked(store, by_hash);
+	sort_picked(store, by_id);
 	store->narrays = 0;
 	if (next_array(store, PG_UUID) == NULL ||
 	    next_array(store, PG_TEXT) == NULL)
@@ -750,7 +755,7 @@ pick_gaining(struct session_store *store, bool new)
 			-1)
 			return -1;
 	}
-	sort_picked(store, by_key);
+	sort_picked(store, new ? by_id : by_key);
 	return 0;
 }
 

@@ -66,25 +66,42 @@ session_is(const struct sessions *sessions, const struct session *session,
 		session->id.len) == 0;
 }
 
+/* Into a table that is empty. */
+static void
+table_fill(struct sessions *sessions)
+{
+	const size_t mask = sessions->places - 1;
+	size_t i, at;
+
+	for (i = 0; i < sessions->n; i++) {
+		at = event_key_place(sessions->items[i].hash) & mask;
+		while (sessions->table[at] != 0)
+			at = (at + 1) & mask;
+		sessions->table[at] = (uint32_t)i + 1;
+	}
+}
+
+static void
+table_empty(struct sessions *sessions)
+{
+	if (sessions->places > 0)
+		memset(sessions->table, 0,
+		    sessions->places * sizeof(*sessions->table));
+}
+
 static int
 table_grow(struct sessions *sessions)
 {
 	size_t places =
 	    sessions->places == 0 ? 4 * FIRST_SESSIONS : sessions->places * 2;
 	uint32_t *table = calloc(places, sizeof(*table));
-	size_t i, at;
 
 	if (table == NULL)
 		return -1;
-	for (i = 0; i < sessions->n; i++) {
-		at = event_key_place(sessions->items[i].hash) & (places - 1);
-		while (table[at] != 0)
-			at = (at + 1) & (places - 1);
-		table[at] = (uint32_t)i + 1;
-	}
 	free(sessions->table);
 	sessions->table = table;
 	sessions->places = places;
+	table_fill(sessions);
 	return 0;
 }
 
@@ -326,21 +343,36 @@ sessions_unlearn(struct sessions *sessions)
 }
 
 void
+sessions_truncate(struct sessions *sessions, size_t n, size_t texts)
+{
+	sessions->n = n;
+	sessions->texts.len = texts;
+	table_empty(sessions);
+	table_fill(sessions);
+}
+
+static void
+sessions_release(struct sessions *sessions)
+{
+	free(sessions->items);
+	free(sessions->table);
+	sessions->items = NULL;
+	sessions->table = NULL;
+	sessions->n = sessions->cap = sessions->places = 0;
+}
+
+void
 sessions_clear(struct sessions *sessions, size_t keep_bytes)
 {
 	/* Clearing the table is paid by every batch: only one of a size to it. */
-	if (sessions->places > SPARE_PLACES * sessions->n ||
-	    sessions->cap * sizeof(*sessions->items) > keep_bytes) {
-		free(sessions->items);
-		free(sessions->table);
-		sessions->items = NULL;
-		sessions->table = NULL;
-		sessions->cap = sessions->places = 0;
-	} else if (sessions->places > 0) {
-		memset(sessions->table, 0,
-		    sessions->places * sizeof(*sessions->table));
-	}
+	bool large = sessions->places > SPARE_PLACES * sessions->n ||
+	    sessions->cap * sizeof(*sessions->items) > keep_bytes;
+
 	sessions->n = 0;
+	if (large)
+		sessions_release(sessions);
+	else
+		table_empty(sessions);
 	buf_clear(&sessions->texts);
 	if (sessions->texts.cap > keep_bytes)
 		buf_free(&sessions->texts);
@@ -349,6 +381,6 @@ sessions_clear(struct sessions *sessions, size_t keep_bytes)
 void
 sessions_free(struct sessions *sessions)
 {
-	sessions_clear(sessions, 0);
+	sessions_release(sessions);
 	buf_free(&sessions->texts);
 }

@@ -119,6 +119,8 @@ void sessions_unlearn(struct sessions *);
 int session_order_append(struct buf *, const struct sessions *,
     const struct batch_leaf *, const struct session_order *) MUST_CHECK;
 
+/* Only the first n are left, and so many bytes of texts. */
+void sessions_truncate(struct sessions *, size_t n, size_t texts);
 void sessions_clear(struct sessions *, size_t keep_bytes);
 void sessions_free(struct sessions *);
 
