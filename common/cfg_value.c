@@ -167,22 +167,32 @@ number_unit(const struct number *number, const char *suffix, uint64_t n)
 	return NULL;
 }
 
+const char *
+cfg_number_parse(enum cfg_type type, const char *text, uint64_t *n)
+{
+	const struct number *number = &numbers[type];
+	const struct unit *unit;
+	const char *suffix;
+
+	if ((suffix = number_digits(text, n)) == NULL ||
+	    (unit = number_unit(number, suffix, *n)) == NULL)
+		return number->form;
+	if (__builtin_mul_overflow(*n, unit->factor, n))
+		*n = UINT64_MAX;
+	return NULL;
+}
+
 static int
 cfg_set_number(const struct cfg_directive *d, struct cfg *cfg, const char *text,
     struct err *err)
 {
-	const struct number *number = &numbers[d->type];
 	char min[CFG_NUMBER_TEXT], max[CFG_NUMBER_TEXT];
-	const struct unit *unit;
-	const char *suffix;
+	const char *form;
 	uint64_t n;
 
-	if ((suffix = number_digits(text, &n)) == NULL ||
-	    (unit = number_unit(number, suffix, n)) == NULL)
-		return err_set(err, "\"%s\": \"%.64s\" is not %s", d->name,
-		    text, number->form);
-	if (__builtin_mul_overflow(n, unit->factor, &n))
-		n = UINT64_MAX;
+	if ((form = cfg_number_parse(d->type, text, &n)) != NULL)
+		return err_set(
+		    err, "\"%s\": \"%.64s\" is not %s", d->name, text, form);
 	if (n < d->min || n > d->max) {
 		cfg_number_format(d->type, d->min, min);
 		cfg_number_format(d->type, d->max, max);

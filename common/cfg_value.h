@@ -2,7 +2,8 @@
 /*
  * cfg_value.h - the table of directives, and their values from and to text
  *
- * For cfg*.c alone; everybody else reads the members of struct cfg.
+ * For cfg*.c, and its numbers for ctl/; everybody else reads the members of
+ * struct cfg.
  *
  * Runs in   anywhere
  * Owns      nothing; values belong to their struct cfg
@@ -74,6 +75,14 @@ void cfg_value_free(const struct cfg_directive *, struct cfg *);
 
 /* Writes the value as it stands behind the "=" in a file. */
 void cfg_value_print(const struct cfg_directive *, const struct cfg *, FILE *);
+
+/*
+ * Numbers as everywhere in ProductGraph, on a command line too.  Reads one with
+ * its unit, UINT64_MAX when it is too large; NULL, or what a number of the type
+ * looks like ("a whole number").
+ */
+const char *cfg_number_parse(
+    enum cfg_type, const char *text, uint64_t *) MUST_CHECK;
 /* A number with the largest unit of the type that divides it. */
 #define CFG_NUMBER_TEXT 32
 void cfg_number_format(enum cfg_type, uint64_t, char out[CFG_NUMBER_TEXT]);

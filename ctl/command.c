@@ -12,39 +12,91 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/cfg_value.h"
+
+#include "ctl/dead_letters.h"
+#include "ctl/key.h"
 #include "ctl/migrate.h"
-#include "ctl/tenant.h"
+#include "ctl/org.h"
+#include "ctl/project.h"
+#include "ctl/session.h"
 
 #define BIT(option) (1u << OPTION_##option)
 
 static const struct command commands[] = {
-    {"migrate", "[--sql-dir DIR]", BIT(SQL_DIR), 0, migrate_run,
-	"bring the database to the version of this program"},
-    {"org create", "NAME [--slug SLUG]", BIT(SLUG), 0, tenant_org_create,
+    {"migrate", NULL, "[--check] [--sql-dir DIR]", BIT(CHECK) | BIT(SQL_DIR), 0,
+	migrate_run, "bring the database to the version of this program"},
+    {"org create", "NAME", "NAME [--slug SLUG]", BIT(SLUG), 0, org_create,
 	"make an organisation; prints its id"},
-    {"project create", "--org SLUG NAME [--slug SLUG] [--keyless]",
-	BIT(ORG) | BIT(SLUG) | BIT(KEYLESS), BIT(ORG), tenant_project_create,
+    {"org list", NULL, "", 0, 0, org_list, "list the organisations"},
+    {"project create", "NAME", "--org SLUG NAME [--slug SLUG] [--keyless]",
+	BIT(ORG) | BIT(SLUG) | BIT(KEYLESS), BIT(ORG), project_create,
 	"make a project; prints its id"},
-    {"key create", "--org SLUG --project SLUG NAME", BIT(ORG) | BIT(PROJECT),
-	BIT(ORG) | BIT(PROJECT), tenant_key_create,
-	"make an API key; prints it, this once"},
+    {"project list", NULL, "[--org SLUG]", BIT(ORG), 0, project_list,
+	"list projects and their settings"},
+    {"project set", NULL,
+	"--org SLUG --project SLUG [--name NAME] [--require-key yes|no]\n"
+	"        [--origin ORIGIN]... [--any-origin] [--session-timeout TIME]",
+	BIT(ORG) | BIT(PROJECT) | BIT(NAME) | BIT(REQUIRE_KEY) | BIT(ORIGIN) |
+	    BIT(ANY_ORIGIN) | BIT(SESSION_TIMEOUT),
+	BIT(ORG) | BIT(PROJECT), project_set,
+	"change a project; prints what has changed"},
+    {"key create", "NAME", "--org SLUG --project SLUG NAME [--expires WHEN]",
+	BIT(ORG) | BIT(PROJECT) | BIT(EXPIRES), BIT(ORG) | BIT(PROJECT),
+	key_create, "make an API key; prints it, this once"},
+    {"key list", NULL, "[--org SLUG [--project SLUG]]", BIT(ORG) | BIT(PROJECT),
+	0, key_list, "list API keys"},
+    {"key rotate", "KEY",
+	"--org SLUG --project SLUG KEY [--grace TIME] [--expires WHEN]",
+	BIT(ORG) | BIT(PROJECT) | BIT(GRACE) | BIT(EXPIRES),
+	BIT(ORG) | BIT(PROJECT), key_rotate,
+	"replace an API key; the old one ends after the grace (24h)"},
+    {"key revoke", "KEY", "[--org SLUG [--project SLUG]] KEY",
+	BIT(ORG) | BIT(PROJECT), 0, key_revoke, "end an API key at once"},
+    {"session list", NULL, "--org SLUG --project SLUG [--limit N]",
+	BIT(ORG) | BIT(PROJECT) | BIT(LIMIT), BIT(ORG) | BIT(PROJECT),
+	session_list, "list a project's sessions, the newest first"},
+    {"session show", "SESSION", "--org SLUG --project SLUG SESSION [--limit N]",
+	BIT(ORG) | BIT(PROJECT) | BIT(LIMIT), BIT(ORG) | BIT(PROJECT),
+	session_show, "print a session and its events"},
+    {"dead-letters list", NULL, "[--org SLUG [--project SLUG]] [--limit N]",
+	BIT(ORG) | BIT(PROJECT) | BIT(LIMIT), 0, dead_letters_list,
+	"list events that PostgreSQL refused, the newest first"},
+    {"dead-letters show", "ID", "ID", 0, 0, dead_letters_show,
+	"print one of them, field by field"},
 };
+
+#define LIMIT_MAX 1000000
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 /* The values are enum command_option, out of the way of getopt's '?'. */
 #define OPTION_VALUE 256
 
+#define OPTION(name, argument, id)                                             \
+	[OPTION_##id] = {name, argument, NULL, OPTION_VALUE + OPTION_##id}
+
 static const struct option options[] = {
-    {"keyless", no_argument, NULL, OPTION_VALUE + OPTION_KEYLESS},
-    {"org", required_argument, NULL, OPTION_VALUE + OPTION_ORG},
-    {"project", required_argument, NULL, OPTION_VALUE + OPTION_PROJECT},
-    {"slug", required_argument, NULL, OPTION_VALUE + OPTION_SLUG},
-    {"sql-dir", required_argument, NULL, OPTION_VALUE + OPTION_SQL_DIR},
+    OPTION("any-origin", no_argument, ANY_ORIGIN),
+    OPTION("check", no_argument, CHECK),
+    OPTION("expires", required_argument, EXPIRES),
+    OPTION("grace", required_argument, GRACE),
+    OPTION("json", no_argument, JSON),
+    OPTION("keyless", no_argument, KEYLESS),
+    OPTION("limit", required_argument, LIMIT),
+    OPTION("name", required_argument, NAME),
+    OPTION("org", required_argument, ORG),
+    OPTION("origin", required_argument, ORIGIN),
+    OPTION("project", required_argument, PROJECT),
+    OPTION("require-key", required_argument, REQUIRE_KEY),
+    OPTION("session-timeout", required_argument, SESSION_TIMEOUT),
+    OPTION("slug", required_argument, SLUG),
+    OPTION("sql-dir", required_argument, SQL_DIR),
+    [OPTION_COUNT] = {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
-_Static_assert(sizeof(options) / sizeof(options[0]) == OPTION_COUNT + 1,
+_Static_assert(sizeof(options) / sizeof(options[0]) == OPTION_COUNT + 2,
     "every option has a name");
 
 void
@@ -56,14 +108,26 @@ command_print_help(FILE *out)
 	      "       productgraphctl -h | -V\n\n",
 	    out);
 	for (i = 0; i < COMMAND_COUNT; i++) {
-		fprintf(out, "  %s %s\n        %s\n", commands[i].words,
-		    commands[i].usage, commands[i].help);
+		fprintf(out, "  %s%s%s\n        %s\n", commands[i].words,
+		    commands[i].usage[0] == '\0' ? "" : " ", commands[i].usage,
+		    commands[i].help);
 	}
 	fputs("\n"
+	      "Each takes --json, to print JSON, and -h, to print its usage.\n"
+	      "\n"
 	      "  -c FILE        configuration (default: " PGD_CONFIG ")\n"
 	      "  -h, --help     print this\n"
 	      "  -V, --version  print the version\n",
 	    out);
+}
+
+void
+command_print_usage(FILE *out, const struct command *command)
+{
+	fprintf(out,
+	    "usage: productgraphctl [-c FILE] %s %s%s[--json]\n        %s\n",
+	    command->words, command->usage,
+	    command->usage[0] == '\0' ? "" : " ", command->help);
 }
 
 /* Whether argv begins with the words; how many they are is in *used. */
@@ -128,6 +192,26 @@ command_find(int argc, char **argv, int *used, struct err *err)
 	return NULL;
 }
 
+/* Whether an option can be, here and so often. */
+static int
+command_check_option(const struct command *command,
+    const struct command_args *args, int id, struct err *err)
+{
+	if (id != OPTION_JSON && !(command->allowed & (1u << id))) {
+		return err_set(err, "%s: does not take \"--%s\"",
+		    command->words, options[id].name);
+	}
+	if (id == OPTION_ORIGIN && args->norigins == COMMAND_ORIGINS_MAX) {
+		return err_set(err, "%s: more than %d origins", command->words,
+		    COMMAND_ORIGINS_MAX);
+	}
+	if (id != OPTION_ORIGIN && args->option[id]) {
+		return err_set(err, "%s: \"--%s\" is given twice",
+		    command->words, options[id].name);
+	}
+	return 0;
+}
+
 static int
 command_read_options(const struct command *command, int argc, char **argv,
     struct command_args *args, struct err *err)
@@ -136,9 +220,13 @@ command_read_options(const struct command *command, int argc, char **argv,
 
 	opterr = 0;
 	optind = 0; /* glibc: begin anew, with another argv */
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		int id = c - OPTION_VALUE;
 
+		if (c == 'h') {
+			args->help = true;
+			return 0;
+		}
 		if (c == ':') {
 			return err_set(err, "%s: \"%s\" needs a value",
 			    command->words, argv[optind - 1]);
@@ -147,11 +235,11 @@ command_read_options(const struct command *command, int argc, char **argv,
 			return err_set(err, "%s: no such option \"%s\"",
 			    command->words, argv[optind - 1]);
 		}
-		if (!(command->allowed & (1u << id))) {
-			return err_set(err, "%s: does not take \"--%s\"",
-			    command->words, options[id].name);
-		}
+		if (command_check_option(command, args, id, err) == -1)
+			return -1;
 		args->option[id] = optarg ? optarg : "";
+		if (id == OPTION_ORIGIN)
+			args->origins[args->norigins++] = optarg;
 	}
 	return 0;
 }
@@ -168,23 +256,30 @@ command_check_required(const struct command *command,
 			    options[id].name);
 		}
 	}
+	/* A project's slug means nothing without its organisation's. */
+	if (args->option[OPTION_PROJECT] && !args->option[OPTION_ORG]) {
+		return err_set(
+		    err, "%s: --project needs --org", command->words);
+	}
 	return 0;
 }
 
-/* The operand: one where the usage shows a NAME, else none. */
 static int
 command_read_operand(const struct command *command, int argc, char **argv,
     struct command_args *args, struct err *err)
 {
-	bool wanted = strstr(command->usage, "NAME") != NULL;
+	bool wanted = command->operand != NULL;
 
 	if (argc > wanted) {
 		return err_set(err, "%s: \"%s\" is one argument too many",
 		    command->words, argv[wanted]);
 	}
-	if (argc < wanted)
-		return err_set(err, "%s: needs a NAME", command->words);
-	args->name = wanted ? argv[0] : NULL;
+	if (argc < wanted) {
+		return err_set(err, "%s: needs %s %s", command->words,
+		    strchr("AEIO", command->operand[0]) ? "an" : "a",
+		    command->operand);
+	}
+	args->operand = wanted ? argv[0] : NULL;
 	return 0;
 }
 
@@ -201,10 +296,32 @@ command_parse(int argc, char **argv, struct command_args *args, struct err *err)
 	/* getopt passes over argv[0]: the last of the command's words. */
 	argc -= used - 1;
 	argv += used - 1;
-	if (command_read_options(command, argc, argv, args, err) == -1 ||
-	    command_check_required(command, args, err) == -1 ||
+	if (command_read_options(command, argc, argv, args, err) == -1)
+		return NULL;
+	if (args->help)
+		return command;
+	if (command_check_required(command, args, err) == -1 ||
 	    command_read_operand(
 		command, argc - optind, argv + optind, args, err) == -1)
 		return NULL;
 	return command;
+}
+
+int
+command_read_limit(const struct command_args *args, const char *otherwise,
+    char out[COMMAND_LIMIT_TEXT], struct err *err)
+{
+	const char *text = args->option[OPTION_LIMIT];
+	uint64_t n;
+
+	if (!text)
+		text = otherwise;
+	if (cfg_number_parse(CFG_TYPE_COUNT, text, &n) || n == 0 ||
+	    n > LIMIT_MAX) {
+		return err_set(err,
+		    "--limit: \"%.64s\" is not a whole number from 1 to %d",
+		    text, LIMIT_MAX);
+	}
+	(void)snprintf(out, COMMAND_LIMIT_TEXT, "%d", (int)n);
+	return 0;
 }

@@ -13,6 +13,8 @@
 
 #include "common/password.h"
 
+#include "ctl/table.h"
+
 #define CONNECT_TIMEOUT_S "10"
 
 /* libpq writes some messages over several lines: white space becomes one. */
@@ -75,7 +77,9 @@ conninfo_check(const char *conninfo, struct err *err)
  */
 static const char session_settings[] =
     "SET client_min_messages = warning; SET search_path = public; "
-    "SET standard_conforming_strings = on";
+    "SET standard_conforming_strings = on; "
+    "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET bytea_output = 'hex'; "
+    "SET extra_float_digits = 1";
 
 static PGconn *
 connect_with(const char *conninfo, const char *password, struct err *err)
@@ -136,6 +140,44 @@ database_query(PGconn *conn, const char *sql, int n, const char *const *params,
 	database_explain(conn, result, err);
 	PQclear(result);
 	return NULL;
+}
+
+enum exitcode
+database_list(PGconn *conn, const char *sql, int n, const char *const *params,
+    const struct table_column *columns, bool json, struct err *err)
+{
+	PGresult *result = database_query(conn, sql, n, params, err);
+
+	if (!result)
+		return EXIT_DATABASE;
+	table_show(result, columns, json);
+	PQclear(result);
+	return EXIT_DONE;
+}
+
+enum exitcode
+database_each_row(PGconn *conn, const char *sql, int n,
+    const char *const *params, database_row_fn row, void *context,
+    struct err *err)
+{
+	enum exitcode code = EXIT_DONE;
+	PGresult *result;
+
+	if (PQsendQueryParams(conn, sql, n, NULL, params, NULL, NULL, 0) == 0 ||
+	    PQsetSingleRowMode(conn) == 0) {
+		set_message(err, "", PQerrorMessage(conn));
+		return EXIT_DATABASE;
+	}
+	while ((result = PQgetResult(conn)) != NULL) {
+		if (PQresultStatus(result) == PGRES_SINGLE_TUPLE) {
+			row(result, context);
+		} else if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+			database_explain(conn, result, err);
+			code = EXIT_DATABASE;
+		}
+		PQclear(result);
+	}
+	return code;
 }
 
 int

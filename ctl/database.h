@@ -10,6 +10,8 @@
 #ifndef PGD_CTL_DATABASE_H
 #define PGD_CTL_DATABASE_H
 
+#include <stdbool.h>
+
 #include <libpq-fe.h>
 
 #include "common/err.h"
@@ -26,6 +28,23 @@ enum exitcode database_open(const char *conninfo, const char *password_file,
 /* One statement with n parameters in text form; NULL when it failed. */
 PGresult *database_query(PGconn *, const char *sql, int n,
     const char *const *params, struct err *) MUST_CHECK;
+
+struct table_column;
+
+/* The same, and prints the rows by table_show(). */
+enum exitcode database_list(PGconn *, const char *sql, int n,
+    const char *const *params, const struct table_column *, bool json,
+    struct err *) MUST_CHECK;
+
+/*
+ * The same, one row after the other as they come, each as row 0 of a result: a
+ * hundred thousand of them take no more memory than one.
+ */
+typedef void (*database_row_fn)(const PGresult *, void *context);
+
+enum exitcode database_each_row(PGconn *, const char *sql, int n,
+    const char *const *params, database_row_fn, void *context,
+    struct err *) MUST_CHECK;
 
 /* The same, for a statement whose rows nobody wants. */
 int database_exec(PGconn *, const char *sql, int n, const char *const *params,

@@ -8,18 +8,25 @@
  * the database.
  */
 #include <getopt.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/cfg.h"
 #include "common/err.h"
 #include "common/exitcode.h"
 
 #include "ctl/command.h"
+#include "ctl/escape.h"
 
 static int
 fail(enum exitcode code, const struct err *err)
 {
-	fprintf(stderr, "productgraphctl: %s\n", err->text);
+	/* The reason may quote what is in the database. */
+	fputs("productgraphctl: ", stderr);
+	(void)escape_print(
+	    stderr, err->text, strlen(err->text), SIZE_MAX, ESCAPE_TEXT);
+	fputc('\n', stderr);
 	if (code == EXIT_USAGE)
 		fprintf(stderr, "Try \"productgraphctl -h\".\n");
 	return (int)code;
@@ -80,5 +87,9 @@ main(int argc, char **argv)
 	command = command_parse(argc - optind, argv + optind, &args, &err);
 	if (!command)
 		return fail(EXIT_USAGE, &err);
+	if (args.help) {
+		command_print_usage(stdout, command);
+		return EXIT_DONE;
+	}
 	return run(command, cfg_path, &args);
 }

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "ctl/database.h"
+#include "ctl/escape.h"
 #include "ctl/migration_files.h"
 
 /* Any number that nobody else locks: "PGDMIGR" in ASCII. */
@@ -86,8 +87,9 @@ check_applied(const PGresult *applied, const struct migration_files *files,
 
 	if ((size_t)rows > files->n) {
 		return err_set(err,
-		    "the database is at version %s (\"%s\"), newer than the "
-		    "files, which end with \"%s\"",
+		    "the database is at version %s (\"%.80s\"), newer than "
+		    "this program, whose files end with \"%.80s\"; use the "
+		    "productgraphctl of that release",
 		    PQgetvalue(applied, rows - 1, 0),
 		    PQgetvalue(applied, rows - 1, 1),
 		    files->items[files->n - 1].name);
@@ -162,22 +164,95 @@ apply(
 		3, params, err) == -1 ||
 	    database_exec(conn, "COMMIT", 0, NULL, err) == -1)
 		return -1;
-	printf("applied %s\n", file->name);
-	/* Each when it is true: the next may take long, or fail. */
-	(void)fflush(stdout);
 	return 0;
 }
 
+/* One name; with JSON the rest of the line is print_end()'s. */
+static void
+print_name(const char *what, const char *name, bool first, bool json)
+{
+	if (!json) {
+		printf("%s %s\n", what, name);
+		/* Each when it is true: the next may take long, or fail. */
+		(void)fflush(stdout);
+		return;
+	}
+	if (!first)
+		putchar(',');
+	escape_print_json(stdout, name, strlen(name));
+}
+
+static void
+print_begin(const char *what, bool json)
+{
+	if (json)
+		printf("{\"%s\":[", what);
+}
+
+/* version is what the database has now. */
+static void
+print_end(size_t version, size_t newest, bool json)
+{
+	if (json)
+		printf("],\"version\":%zu,\"newest\":%zu}\n", version, newest);
+}
+
+/* Everything from a version on, as far as it goes. */
 static enum exitcode
-apply_new(PGconn *conn, const struct migration_files *files, struct err *err)
+apply_from(PGconn *conn, const struct migration_files *files, size_t version,
+    bool json, struct err *err)
+{
+	enum exitcode code = EXIT_DONE;
+	size_t first = version;
+
+	if (version == files->n && !json)
+		printf("up to date at version %zu\n", version);
+	print_begin("applied", json);
+	for (; version < files->n; version++) {
+		const struct migration *file = &files->items[version];
+
+		if (apply(conn, file, version + 1, err) == -1) {
+			code = EXIT_DATABASE;
+			break;
+		}
+		print_name("applied", file->name, version == first, json);
+	}
+	print_end(version, files->n, json);
+	return code;
+}
+
+static enum exitcode
+print_pending(const struct migration_files *files, size_t version, bool json,
+    struct err *err)
+{
+	size_t i;
+
+	if (version == files->n && !json)
+		printf("up to date at version %zu\n", version);
+	print_begin("pending", json);
+	for (i = version; i < files->n; i++)
+		print_name("pending", files->items[i].name, i == version, json);
+	print_end(version, files->n, json);
+	if (version == files->n)
+		return EXIT_DONE;
+	(void)err_set(err,
+	    "the database is at version %zu, the files end with %zu; run "
+	    "\"productgraphctl migrate\"",
+	    version, files->n);
+	return EXIT_PENDING;
+}
+
+/*
+ * How many of the files the database has, in version; EXIT_CONFIG when what it
+ * has is not how the files begin.
+ */
+static enum exitcode
+read_version(PGconn *conn, const struct migration_files *files, size_t *version,
+    struct err *err)
 {
 	PGresult *applied;
-	size_t version;
 	int fits;
 
-	if (lock(conn, err) == -1 ||
-	    database_exec(conn, sql_make_record, 0, NULL, err) == -1)
-		return EXIT_DATABASE;
 	applied = database_query(conn,
 	    "SELECT version, name, checksum FROM public.schema_migrations "
 	    "ORDER BY version",
@@ -185,16 +260,49 @@ apply_new(PGconn *conn, const struct migration_files *files, struct err *err)
 	if (!applied)
 		return EXIT_DATABASE;
 	fits = check_applied(applied, files, err);
-	version = (size_t)PQntuples(applied);
+	*version = (size_t)PQntuples(applied);
 	PQclear(applied);
-	if (fits == -1)
-		return EXIT_CONFIG;
-	if (version == files->n)
-		printf("up to date at version %zu\n", version);
-	for (; version < files->n; version++)
-		if (apply(conn, &files->items[version], version + 1, err) == -1)
-			return EXIT_DATABASE;
-	return EXIT_DONE;
+	return fits == -1 ? EXIT_CONFIG : EXIT_DONE;
+}
+
+static enum exitcode
+apply_new(PGconn *conn, const struct migration_files *files, bool json,
+    struct err *err)
+{
+	enum exitcode code;
+	size_t version;
+
+	if (lock(conn, err) == -1 ||
+	    database_exec(conn, sql_make_record, 0, NULL, err) == -1)
+		return EXIT_DATABASE;
+	code = read_version(conn, files, &version, err);
+	if (code != EXIT_DONE)
+		return code;
+	return apply_from(conn, files, version, json, err);
+}
+
+/* Changes nothing and waits for nobody. */
+static enum exitcode
+check(PGconn *conn, const struct migration_files *files, bool json,
+    struct err *err)
+{
+	enum exitcode code = EXIT_DONE;
+	size_t version = 0;
+	PGresult *result;
+	bool made;
+
+	result = database_query(conn,
+	    "SELECT to_regclass('public.schema_migrations') IS NOT NULL", 0,
+	    NULL, err);
+	if (!result)
+		return EXIT_DATABASE;
+	made = PQgetvalue(result, 0, 0)[0] == 't';
+	PQclear(result);
+	if (made)
+		code = read_version(conn, files, &version, err);
+	if (code != EXIT_DONE)
+		return code;
+	return print_pending(files, version, json, err);
 }
 
 enum exitcode
@@ -211,7 +319,8 @@ migrate_run(
 	code = database_open(cfg->ctl_migrate_conninfo,
 	    cfg->ctl_migrate_password_file, &conn, err);
 	if (code == EXIT_DONE) {
-		code = apply_new(conn, &files, err);
+		code = (args->option[OPTION_CHECK] ? check : apply_new)(
+		    conn, &files, args->option[OPTION_JSON] != NULL, err);
 		PQfinish(conn);
 	}
 	migration_files_free(&files);

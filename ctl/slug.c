@@ -11,8 +11,21 @@
 
 #include "common/uuid.h"
 
+#define NAME_MAX_BYTES 255
 #define SLUG_FIRST "abcdefghijklmnopqrstuvwxyz0123456789"
 #define SLUG_REST SLUG_FIRST "_-"
+
+int
+slug_check_name(const char *name, struct err *err)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len > NAME_MAX_BYTES) {
+		return err_set(err, "a name has 1 to %d bytes, not %zu",
+		    NAME_MAX_BYTES, len);
+	}
+	return 0;
+}
 
 static bool
 is_slug(const char *text)

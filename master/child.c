@@ -370,6 +370,9 @@ exit_words(int code)
 		return "the system refused something";
 	case EXIT_CONFIG:
 		return "the configuration is at fault";
+	case EXIT_REFUSED:
+	case EXIT_PENDING:
+		break; /* productgraphctl's */
 	}
 	return "unknown";
 }

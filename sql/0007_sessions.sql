@@ -179,3 +179,7 @@ JOIN public.session_state s USING (project_id, session_id)
 WHERE e.tableoid = received.leaf AND e.ctid = received.place;
 
 RESET ROLE;
+
+-- productgraphctl asks which version it speaks to.  The table is not the
+-- owner's but that of whoever migrates.
+GRANT SELECT ON public.schema_migrations TO productgraph_admin;

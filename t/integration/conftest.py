@@ -13,7 +13,8 @@ import pwd
 import pytest
 
 from browser import Browser, PageServer
-from cluster import BUILD, Cluster
+from cluster import BUILD, PASSWORD, Cluster
+from ctl import Ctl
 from daemon import ACCOUNTS, Daemon
 
 # What the database does decides: against every PostgreSQL supported (-m
@@ -161,6 +162,31 @@ def shared_daemon(template):
     finally:
         shared.destroy()
         copy.drop()
+
+
+@pytest.fixture
+def ctl(postgres, tmp_path):
+    """A Ctl with an empty database."""
+    database = postgres.create_database()
+    yield Ctl(database, tmp_path)
+    database.drop()
+
+
+@pytest.fixture
+def ready(ctl):
+    """With a database that has been migrated, and an admin who may log in."""
+    ctl.migrate()
+    ctl.database.execute(
+        f"ALTER ROLE productgraph_admin PASSWORD '{PASSWORD}'")
+    return ctl
+
+
+@pytest.fixture
+def tenant(ready):
+    """The same, with an organisation and a project."""
+    ready.ok("org", "create", "Acme Inc.")
+    ready.ok("project", "create", "--org", "acme-inc", "Shop")
+    return ready
 
 
 @pytest.fixture(scope="session")

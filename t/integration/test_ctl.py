@@ -7,9 +7,7 @@ they may be there already; that is part of what migrate has to live with.
 
 import contextlib
 import hashlib
-import os
-import pathlib
-import re
+import json
 import shutil
 import subprocess
 import threading
@@ -17,94 +15,8 @@ import threading
 import pytest
 
 from cluster import BUILD, PASSWORD, TOP, clean_environment, wait_until
-
-USAGE, DATABASE, OS, CONFIG = 64, 69, 71, 78
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n")
-KEY = re.compile(r"pgk_[A-Za-z0-9_-]{43}\n")
-SQL_DIR = pathlib.Path(TOP) / "sql"
-
-
-class Ctl:
-    """productgraphctl with a configuration and a database of its own."""
-
-    def __init__(self, database, directory):
-        self.database = database
-        self.directory = directory
-        self.conf = directory / "ctl.conf"
-        self.configure()
-
-    def conninfo(self, user):
-        """How that user connects."""
-        cluster = self.database.cluster
-        return (f"host={cluster.socket_dir} port={cluster.port} "
-                f"dbname={self.database.name} user={user}")
-
-    def configure(self, **directives):
-        """Writes the configuration, with these instead of the usual."""
-        values = {
-            "conninfo": self.conninfo("productgraph_admin"),
-            "password_file": self.database.cluster.password_file,
-            "migrate_conninfo": self.conninfo("postgres"),
-            **directives,
-        }
-        lines = "".join(f'\t{k} = "{v}"\n' for k, v in values.items())
-        self.conf.write_text(
-            'http {\n\tlisten = {}\n\tlisten_plain = {"127.0.0.1:8080"}\n}\n'
-            f"ctl {{\n{lines}}}\n")
-
-    def command(self, *args):
-        """The command line."""
-        return [BUILD + "/productgraphctl", "-c", str(self.conf),
-                *map(str, args)]
-
-    def __call__(self, *args):
-        return run(self.command(*args), text=True)
-
-    def ok(self, *args):
-        """Runs a command that must succeed; its standard output."""
-        done = self(*args)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def fails(self, code, *args):
-        """Runs a command that must fail so; its one message."""
-        done = self(*args)
-        assert (done.returncode, done.stdout) == (code, ""), done.stderr
-        assert done.stderr.startswith("productgraphctl: ")
-        return done.stderr
-
-    def migrate(self, directory=SQL_DIR):
-        """Must succeed; the roles it makes have no password yet."""
-        return self.ok("migrate", "--sql-dir", directory)
-
-    def sql(self, statement):
-        """The rows of a SELECT, each a list."""
-        return [list(row.values()) for row in self.database.query(statement)]
-
-
-def run(command, **more):
-    """Runs it to its end, without a terminal and without PG* settings."""
-    more.setdefault("stdout", subprocess.PIPE)
-    return subprocess.run(command, stdin=subprocess.DEVNULL, timeout=60,
-                          stderr=subprocess.PIPE, check=False,
-                          env=clean_environment(), **more)
-
-
-@pytest.fixture
-def ctl(postgres, tmp_path):
-    """With an empty database."""
-    database = postgres.create_database()
-    yield Ctl(database, tmp_path)
-    database.drop()
-
-
-@pytest.fixture
-def ready(ctl):
-    """With a database that has been migrated, and an admin who may log in."""
-    ctl.migrate()
-    ctl.database.execute(
-        f"ALTER ROLE productgraph_admin PASSWORD '{PASSWORD}'")
-    return ctl
+from ctl import (CONFIG, DATABASE, PENDING, SQL_DIR, USAGE, VERSION, Ctl,
+                 rows_of, run)
 
 
 @pytest.fixture
@@ -115,14 +27,6 @@ def files(tmp_path):
     for path in SQL_DIR.glob("*.sql"):
         shutil.copyfile(path, directory / path.name)
     return directory
-
-
-@pytest.fixture
-def tenant(ready):
-    """The same, with an organisation and a project."""
-    ready.ok("org", "create", "Acme Inc.")
-    ready.ok("project", "create", "--org", "acme-inc", "Shop")
-    return ready
 
 
 def names(directory):
@@ -207,7 +111,7 @@ def test_migrate_goes_on_where_it_stopped(ctl, files, tmp_path):
     (lambda d: (d / "tenants.sql").write_text(""), "not named NNNN_name.sql"),
     (lambda d: (d / "0000_before.sql").write_text(""),
      "not named NNNN_name.sql"),
-    (lambda d: max(d.glob("*.sql")).unlink(), "newer than the files"),
+    (lambda d: max(d.glob("*.sql")).unlink(), "newer than this program"),
     (lambda d: (d / "0001_roles.sql").write_text("SELECT 1\0;"), "NUL byte"),
     (lambda d: shutil.rmtree(d), "could not read directory"),
     (lambda d: [p.unlink() for p in d.glob("*.sql")], "no SQL files"),
@@ -220,10 +124,12 @@ def test_migrate_refuses(ctl, files, spoil, says):
     version = len(before) + 1
     new = files / f"{version:04}_new.sql"
     spoil(files)
-    if files.exists() and says not in ("newer than the files",
+    if files.exists() and says not in ("newer than this program",
                                        "no SQL files"):
         new.write_text("CREATE TABLE new_table (i int);\n")
-    assert says in ctl.fails(CONFIG, "migrate", "--sql-dir", files)
+    for check in ((), ("--check",)):
+        assert says in ctl.fails(CONFIG, "migrate", "--sql-dir", files,
+                                 *check)
     assert recorded(ctl) == before
     assert ctl.sql("SELECT to_regclass('new_table')") == [[None]]
 
@@ -298,6 +204,63 @@ def test_migrate_refuses_a_file_that_commits(ctl, files):
     assert len(recorded(ctl)) == version - 1
 
 
+def test_migrate_check_changes_nothing(ctl, files):
+    """From an empty database to one that is ahead."""
+    check = ("migrate", "--check", "--sql-dir", files)
+    last = max(files.glob("*.sql"))
+    done = ctl(*check)
+    assert done.returncode == PENDING
+    assert done.stdout == "".join(f"pending {n}\n" for n in names(files))
+    assert "is at version 0, the files end with %d" % VERSION in done.stderr
+    assert ctl.sql("SELECT to_regclass('schema_migrations')") == [[None]]
+
+    text = last.read_text()
+    last.unlink()
+    ctl.migrate(files)
+    assert ctl(*check).returncode == 0
+    last.write_text(text)
+    done = ctl(*check)
+    assert (done.returncode, done.stdout) == (PENDING,
+                                              f"pending {last.name}\n")
+    done = ctl(*check, "--json")
+    assert done.returncode == PENDING
+    assert json.loads(done.stdout) == {
+        "pending": [last.name], "version": VERSION - 1, "newest": VERSION}
+    assert len(recorded(ctl)) == VERSION - 1
+
+    assert ctl.json("migrate", "--sql-dir", files) == {
+        "applied": [last.name], "version": VERSION, "newest": VERSION}
+    assert ctl.ok(*check) == f"up to date at version {VERSION}\n"
+    assert ctl.json(*check) == {
+        "pending": [], "version": VERSION, "newest": VERSION}
+    assert ctl.json("migrate", "--sql-dir", files)["applied"] == []
+
+
+def test_migrate_check_waits_for_no_migration(ready):
+    """It takes no lock: it may run while another migrates."""
+    cluster = ready.database.cluster
+    with subprocess.Popen(
+            [cluster.bindir + "/psql", "-XqAt", "-h", cluster.socket_dir,
+             "-p", str(cluster.port), "-U", "postgres",
+             "-d", ready.database.name],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=clean_environment()) as psql:
+        psql.stdin.write("SELECT pg_advisory_lock(22596356816848722)"
+                         ", 'held';\n")
+        psql.stdin.flush()
+        assert "held" in psql.stdout.readline()
+        assert ready("migrate", "--check", "--sql-dir",
+                     SQL_DIR).returncode == 0
+
+
+def test_migrate_json_tells_what_was_applied_before_a_failure(ctl, files):
+    (files / f"{VERSION + 1:04}_bad.sql").write_text("SELEC 1;\n")
+    done = ctl("migrate", "--sql-dir", files, "--json")
+    assert done.returncode == DATABASE
+    assert json.loads(done.stdout) == {
+        "applied": names(SQL_DIR), "version": VERSION, "newest": VERSION + 1}
+
+
 def test_role_that_bypasses_row_security_is_refused(ready, postgres):
     """Roles outlive databases: what another left behind is not trusted."""
     database = postgres.create_database()
@@ -311,143 +274,46 @@ def test_role_that_bypasses_row_security_is_refused(ready, postgres):
     assert 'role "productgraph_reader" bypasses row security' in message
 
 
-# ---- organisations, projects -------------------------------------------------
-
-
-def test_org_create(ready):
-    out = ready.ok("org", "create", "Acme Inc.")
-    assert UUID.fullmatch(out)
-    assert ready.sql("SELECT id, name, slug FROM organizations") == [
-        [out.strip(), "Acme Inc.", "acme-inc"]]
-    assert 'slug "acme-inc" is taken' in ready.fails(
-        DATABASE, "org", "create", "ACME, inc")
-    assert ready.sql("SELECT count(*) FROM organizations") == [[1]]
-
-
-@pytest.mark.parametrize("name, slug", [
-    ("Demo", "demo"),
-    ("proj_demo", "proj_demo"),
-    ("  The Big / Firm!  ", "the-big-firm"),
-    ("__x__", "x__"),
-    ("a" * 255, "a" * 255),
-    ("ab " * 85, "ab-" * 84 + "ab"),
-    ("it's \"quoted\"; DROP TABLE organizations; --",
-     "it-s-quoted-drop-table-organizations"),
-], ids=["lower", "kept", "trimmed", "first", "longest", "words",
-        "quotes"])
-def test_slug_from_name(ready, name, slug):
-    ready.ok("org", "create", name)
-    assert ready.sql("SELECT slug FROM organizations") == [[slug]]
-
-
-@pytest.mark.parametrize("args, says", [
-    ((), "needs a NAME"),
-    (("",), "1 to 255 bytes"),
-    (("x" * 256,), "1 to 255 bytes"),
-    (("a", "b"), '"b" is one argument too many'),
-    (("\u00c4\u00d6",), "give one with --slug"),
-    (("Caf\u00e9 24",), "give one with --slug"),
-    (("!",), "give one with --slug"),
-    (("x", "--slug", "Upper"), "is not a slug"),
-    (("x", "--slug", ""), "is not a slug"),
-    (("x", "--slug", "-x"), "is not a slug"),
-    (("x", "--slug", "a" * 256), "is not a slug"),
-    (("x", "--slug", "0" * 8 + "-0000-0000-0000-" + "0" * 12), "is a UUID"),
-    (("x", "--slug"), "needs a value"),
-    (("x", "--keyless"), 'does not take "--keyless"'),
-    (("x", "--nonsense"), 'no such option "--nonsense"'),
-], ids=str.split("""none empty long two foreign partly-foreign no-slug
-                    upper no-letters dash long-slug
-                    uuid no-value not-its-option no-option"""))
-def test_org_create_usage(ctl, args, says):
-    assert says in ctl.fails(USAGE, "org", "create", *args)
-
-
-def test_name_must_be_utf8(ready):
-    done = run([*map(os.fsencode, ready.command("org", "create")),
-                b"caf\xe9", b"--slug", b"cafe"])
-    assert done.returncode == DATABASE
-    assert b"invalid byte sequence" in done.stderr
-
-
-def test_project_create(ready):
-    ready.ok("org", "create", "One")
-    ready.ok("org", "create", "Two")
-    out = ready.ok("project", "create", "--org", "one", "Web Shop")
-    assert UUID.fullmatch(out)
-    # The same slug in another organisation is another project.
-    ready.ok("project", "create", "--org", "two", "Other", "--slug", "web-shop")
-    assert ready.sql(
-        "SELECT o.slug AS org, p.name, p.slug, require_api_key FROM projects p "
-        "JOIN organizations o ON o.id = p.org_id ORDER BY o.slug") == [
-            ["one", "Web Shop", "web-shop", True],
-            ["two", "Other", "web-shop", True]]
-    assert "is taken" in ready.fails(
-        DATABASE, "project", "create", "--org", "one", "Web Shop")
-    assert 'no organisation "three"' in ready.fails(
-        DATABASE, "project", "create", "--org", "three", "X")
-    assert "needs --org" in ready.fails(USAGE, "project", "create", "X")
-
-
-def test_keyless_slug_is_unique_in_the_installation(ready):
-    ready.ok("org", "create", "One")
-    ready.ok("org", "create", "Two")
-    ready.ok("project", "create", "--org", "one", "Demo", "--keyless")
-    assert "is taken" in ready.fails(
-        DATABASE, "project", "create", "--org", "two", "Demo", "--keyless")
-    ready.ok("project", "create", "--org", "two", "Demo")
-
-
-# ---- keys --------------------------------------------------------------------
-
-
-def test_key_create(tenant):
-    args = ("key", "create", "--org", "acme-inc", "--project", "shop")
-    done = tenant(*args, "website")
-    assert done.returncode == 0, done.stderr
-    assert KEY.fullmatch(done.stdout)
-    key = done.stdout.strip()
-    assert key not in done.stderr and key[:12] in done.stderr
-    assert tenant.sql(
-        "SELECT k.name, prefix, encode(key_sha256, 'hex'), p.slug, "
-        "k.org_id = p.org_id AS same, revoked_at IS NULL AS valid "
-        "FROM api_keys k JOIN projects p ON p.id = project_id") == [
-            ["website", key[:12], hashlib.sha256(key.encode()).hexdigest(),
-             "shop", True, True]]
-    assert tenant.ok(*args, "website") != done.stdout
-
-
-def test_key_create_errors(tenant):
-    key = ("key", "create", "--org", "acme-inc", "--project")
-    assert 'no project "nix" in organisation "acme-inc"' in tenant.fails(
-        DATABASE, *key, "nix", "k")
-    assert 'no organisation "nix"' in tenant.fails(
-        DATABASE, "key", "create", "--org", "nix", "--project", "shop", "k")
-    assert "needs a NAME" in tenant.fails(USAGE, *key, "shop")
-    assert "needs --project" in tenant.fails(
-        USAGE, "key", "create", "--org", "acme-inc", "k")
-    assert tenant.sql("SELECT count(*) FROM api_keys") == [[0]]
-
-
-def test_key_that_cannot_be_shown_is_not_made(tenant):
-    with open("/dev/full", "w") as full:
-        done = run(tenant.command("key", "create", "--org", "acme-inc",
-                                  "--project", "shop", "k"), stdout=full)
-    assert done.returncode == OS
-    assert b"none was made" in done.stderr
-    assert tenant.sql("SELECT count(*) FROM api_keys") == [[0]]
-
-
 # ---- the command line, the configuration, the database away ------------------
+
+
+COMMANDS = {
+    "migrate": ("--check", "--sql-dir"),
+    "org create": ("NAME", "--slug"),
+    "org list": (),
+    "project create": ("--org", "NAME", "--slug", "--keyless"),
+    "project list": ("--org",),
+    "project set": ("--org", "--project", "--name", "--require-key",
+                    "--origin", "--any-origin", "--session-timeout"),
+    "key create": ("--org", "--project", "NAME", "--expires"),
+    "key list": ("--org", "--project"),
+    "key rotate": ("--org", "--project", "KEY", "--grace", "--expires"),
+    "key revoke": ("--org", "--project", "KEY"),
+    "session list": ("--org", "--project", "--limit"),
+    "session show": ("--org", "--project", "SESSION", "--limit"),
+    "dead-letters list": ("--org", "--project", "--limit"),
+    "dead-letters show": ("ID",),
+}
 
 
 @pytest.mark.parametrize("args, says", [
     ((), "no command given"),
-    (("org",), "org: what? create\n"),
+    (("org",), "org: what? create, list\n"),
+    (("project",), "project: what? create, list, set\n"),
+    (("key",), "key: what? create, list, rotate, revoke\n"),
+    (("dead-letters",), "dead-letters: what? list, show\n"),
     (("orgs",), 'unknown command "orgs"'),
     (("org", "destroy", "x"), 'unknown command "org destroy"'),
     (("migrate", "now"), '"now" is one argument too many'),
-], ids=["none", "one-word", "no-word", "unknown", "operand"])
+    (("org", "list", "--json", "--json"), '"--json" is given twice'),
+    (("org", "list", "--limit", "1"), 'does not take "--limit"'),
+    (("key", "list", "--project", "x"), "--project needs --org"),
+    (("key", "rotate", "--org", "o", "--project", "p"), "needs a KEY"),
+    (("session", "show", "--org", "o", "--project", "p"),
+     "needs a SESSION"),
+    (("session", "list", "--org", "o"), "needs --project"),
+    (("dead-letters", "show"), "needs an ID"),
+], ids=lambda v: " ".join(v) if isinstance(v, tuple) else "")
 def test_usage(ctl, args, says):
     assert says in ctl.fails(USAGE, *args)
 
@@ -455,9 +321,36 @@ def test_usage(ctl, args, says):
 def test_help_names_every_command():
     done = run([BUILD + "/productgraphctl", "-h"], text=True)
     assert done.returncode == 0
-    for words in ("migrate", "org create", "project create", "key create"):
-        assert f"  {words} " in done.stdout
+    for words, operands in COMMANDS.items():
+        assert f"\n  {words}" in done.stdout
+        for operand in operands:
+            assert operand in done.stdout
     assert "-h, --help" in done.stdout and "-V, --version" in done.stdout
+    assert all(len(line) < 80 and line == line.rstrip()
+               for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help_of_a_command(words):
+    """Whatever else is on the line; no configuration is read."""
+    one, two = (run([BUILD + "/productgraphctl", "-c", "/nonexistent",
+                     *words.split(), option], text=True)
+                for option in ("-h", "--help"))
+    assert one.returncode == two.returncode == 0
+    assert one.stdout == two.stdout
+    assert one.stdout.startswith(f"usage: productgraphctl [-c FILE] {words} ")
+    for operand in (*COMMANDS[words], "--json"):
+        assert operand in one.stdout
+
+
+def test_manual_has_every_command_and_option():
+    with open(TOP + "/doc/productgraphctl.8", encoding="utf-8") as f:
+        manual = f.read()
+    for words, operands in COMMANDS.items():
+        assert f"Cm {words}" in manual
+        for operand in operands:
+            if operand.startswith("--"):
+                assert f"Fl -{operand[2:]}" in manual, operand
 
 
 @pytest.mark.parametrize("short, long", [("-h", "--help"),
@@ -469,19 +362,84 @@ def test_long_options(short, long):
     assert one.stdout == two.stdout != ""
 
 
+# Each with what it needs to get as far as the database.
+ASKING = {
+    "org create": ("X",),
+    "org list": (),
+    "project create": ("--org", "o", "X"),
+    "project list": (),
+    "project set": ("--org", "o", "--project", "p", "--name", "x"),
+    "key create": ("--org", "o", "--project", "p", "x"),
+    "key list": (),
+    "key rotate": ("--org", "o", "--project", "p", "x"),
+    "key revoke": ("x",),
+    "session list": ("--org", "o", "--project", "p"),
+    "session show": ("--org", "o", "--project", "p", "s"),
+    "dead-letters list": (),
+    "dead-letters show": ("12345678-1234-1234-1234-123456789012",),
+}
+
+
+def test_every_command_is_asked():
+    assert {"migrate", *ASKING} == set(COMMANDS)
+
+
 def test_database_away(ctl):
     away = f"host='{ctl.directory}' port=1 dbname=x user=x"
     ctl.configure(conninfo=away, migrate_conninfo=away)
-    for args in (("org", "create", "X"),
-                 ("migrate", "--sql-dir", SQL_DIR)):
-        assert "connection to server" in ctl.fails(DATABASE, *args)
+    for args in [("migrate", "--sql-dir", SQL_DIR),
+                 ("migrate", "--check", "--sql-dir", SQL_DIR),
+                 *((*words.split(), *rest) for words, rest in ASKING.items())]:
+        message = ctl.fails(DATABASE, *args)
+        assert "connection to server" in message
+        assert message.count("\n") == 1
+
+
+def test_database_of_another_version(ready):
+    """Every command compares versions before it does anything."""
+    def each(code, says):
+        for words, rest in ASKING.items():
+            for json_too in ((), ("--json",)):
+                assert says in ready.fails(code, *words.split(), *rest,
+                                           *json_too), words
+
+    database = ready.database
+    database.execute("INSERT INTO schema_migrations (version, name, checksum)"
+                     f" VALUES ({VERSION + 2}, 'x', 'y')")
+    each(CONFIG, f"the database is at version {VERSION + 2}, newer than this "
+         f"program ({VERSION}); use the productgraphctl of that release")
+    database.execute("DELETE FROM schema_migrations "
+                     f"WHERE version >= {VERSION}")
+    each(PENDING, f"the database is at version {VERSION - 1}, this program "
+         f'needs {VERSION}; run "productgraphctl migrate"')
+    database.execute("DELETE FROM schema_migrations")
+    each(PENDING, "the database has not been migrated; run "
+         '"productgraphctl migrate"')
+    database.execute("DROP TABLE schema_migrations")
+    each(PENDING, "the database has not been migrated")
+
+
+def test_database_from_before_versions_could_be_read(ready, files):
+    """An earlier release let the administrator not see the record."""
+    for path in sorted(files.glob("*.sql"))[6:]:
+        path.unlink()
+    database = ready.database.cluster.create_database()
+    ctl = Ctl(database, ready.directory)
+    ctl.migrate(files)
+    message = ctl.fails(PENDING, "org", "list")
+    assert f"older than this program, which needs version {VERSION}" in message
+    assert 'run "productgraphctl migrate"' in message
+    ctl.migrate()
+    assert rows_of(ctl.ok("org", "list")) == [
+        ["slug", "name", "id", "created", "projects"]]
+    database.drop()
 
 
 def test_database_not_migrated(ready, postgres):
     database = postgres.create_database()
     ctl = Ctl(database, ready.directory)
-    assert 'has "productgraphctl migrate" been run?' in ctl.fails(
-        DATABASE, "org", "create", "X")
+    assert "the database has not been migrated" in ctl.fails(
+        PENDING, "org", "create", "X")
     database.drop()
 
 
