@@ -24,7 +24,8 @@ enum {
 
 Test(dead_letter, holds_the_row)
 {
-	const struct tuple_kit kit = {1, 2, "evt_1", NULL};
+	const struct tuple_kit kit = {
+	    .timestamp_us = 1, .received_us = 2, .event_id = "evt_1"};
 	uint8_t tuple[TUPLE_KIT_MAX];
 	size_t len = tuple_kit_tuple(tuple, &kit);
 	struct dead_letter letter;
@@ -49,7 +50,8 @@ Test(dead_letter, holds_the_row)
 
 Test(dead_letter, leaves_out_what_cannot_be_stored)
 {
-	const struct tuple_kit kit = {1, INT64_MAX, "evt\xff", NULL};
+	const struct tuple_kit kit = {
+	    .timestamp_us = 1, .received_us = INT64_MAX, .event_id = "evt\xff"};
 	uint8_t tuple[TUPLE_KIT_MAX];
 	size_t len = tuple_kit_tuple(tuple, &kit);
 	struct dead_letter letter;

@@ -59,7 +59,7 @@ put_field(uint8_t *at, int id, const struct tuple_kit *kit)
 	case FIELD_ORG_ID:
 		return put_uuid(at, 1);
 	case FIELD_PROJECT_ID:
-		return put_uuid(at, 2);
+		return put_uuid(at, kit->project ? kit->project : 2);
 	case FIELD_RECEIVED_AT:
 		return put_int8(at, kit->received_us);
 	case FIELD_TIMESTAMP:
@@ -69,9 +69,18 @@ put_field(uint8_t *at, int id, const struct tuple_kit *kit)
 	case FIELD_EVENT_ID:
 		return put_text(at, kit->event_id);
 	case FIELD_SESSION_ID:
-		return put_text(at, "session");
+		return put_text(
+		    at, kit->session_id ? kit->session_id : "session");
 	case FIELD_EVENT_TYPE:
-		return put_text(at, "page.view");
+		return put_text(
+		    at, kit->event_type ? kit->event_type : "page.view");
+	case FIELD_SEQUENCE:
+		return kit->sequence ? put_int8(at, *kit->sequence)
+				     : put_length(at, -1);
+	case FIELD_USER_ID:
+		return put_text(at, kit->user_id);
+	case FIELD_PAGE_PATH:
+		return put_text(at, kit->page_path);
 	case FIELD_PAGE_TITLE:
 		return put_text(at, kit->page_title);
 	default:

@@ -10,12 +10,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What differs between rows; the rest is fixed or null. */
+/* What differs between rows; the rest is fixed or null, as NULL is here. */
 struct tuple_kit {
 	int64_t timestamp_us;
 	int64_t received_us;
 	const char *event_id;
-	const char *page_title; /* NULL: null */
+	const char *page_title;
+	const char *session_id; /* NULL: "session" */
+	const char *event_type; /* NULL: "page.view" */
+	const char *user_id;
+	const char *page_path;
+	const int64_t *sequence;
+	char project; /* each byte of its id; 0: 2 */
 };
 
 /* Most bytes that a row of short texts takes, or a head of one. */
