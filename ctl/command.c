@@ -19,6 +19,7 @@
 #include "ctl/migrate.h"
 #include "ctl/org.h"
 #include "ctl/project.h"
+#include "ctl/project_set.h"
 #include "ctl/session.h"
 
 #define BIT(option) (1u << OPTION_##option)

@@ -46,7 +46,7 @@ read_expires(const struct command_args *args, char text[WHEN_TEXT],
 
 /* A value of a sentence for people; a time that is null is "never". */
 static void
-say(const char *before, const PGresult *result, enum key_column column)
+say(const char *before, const PGresult *result, int column)
 {
 	(void)fputs(before, stderr);
 	if (PQgetisnull(result, 0, column))

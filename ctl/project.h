@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * project.h - the projects of organisations, and their settings
+ * project.h - the projects of organisations
  *
  * Runs in   ctl
- * Promises  standard output gets the id alone on a line, what has changed, or
- *           JSON, for a script to take; words for a person go to standard error
- * Failure   EXIT_USAGE: a name, slug, origin or time that cannot be;
- *           EXIT_REFUSED: the slug is taken, or there is no such organisation
- *           or project; and as admin_open()
+ * Promises  standard output gets the id alone on a line, or JSON, for a script
+ *           to take; words for a person go to standard error
+ * Failure   EXIT_USAGE: a name or slug that cannot be; EXIT_REFUSED: the slug
+ * is taken, or there is no such organisation; and as admin_open()
  */
 #ifndef PGD_CTL_PROJECT_H
 #define PGD_CTL_PROJECT_H
@@ -20,8 +19,6 @@
 enum exitcode project_create(
     const struct cfg *, const struct command_args *, struct err *);
 enum exitcode project_list(
-    const struct cfg *, const struct command_args *, struct err *);
-enum exitcode project_set(
     const struct cfg *, const struct command_args *, struct err *);
 
 #endif
