@@ -21,33 +21,37 @@
 
 #include "aggregator/conninfo.h"
 #include "aggregator/event_key.h"
+#include "aggregator/key_use.h"
 #include "aggregator/keys.h"
 #include "aggregator/months.h"
 #include "aggregator/pg.h"
+#include "aggregator/readiness.h"
 #include "aggregator/writer.h"
 #include "common/control.h"
 #include "common/exitcode.h"
 #include "common/keytable.h"
 #include "common/log.h"
 #include "common/proc.h"
+#include "common/timestamp.h"
 
 #define BEAT_US 500000
 
 struct aggregator {
 	const struct aggregator_boot *boot;
 	struct event_base *base;
-	struct conninfo *info;
+	struct conninfo *data_info;
+	struct conninfo *control_info;
 	struct keytable *table;
+	struct readiness *readiness;
 	struct pg *control; /* the connection for all but batches */
 	struct keys *keys;
+	struct key_use *key_use;
 	struct months *months;
 	struct writer *writer;
 	struct event *master; /* something from the master */
 	struct event *beat;
 	struct event *deadline; /* of draining */
-	bool published;         /* keys, ever */
-	bool fresh; /* keys, since the control connection was made */
-	bool ready; /* what the writer told last */
+	bool sound;             /* keys, since the control connection stands */
 	enum exitcode code;
 };
 
@@ -58,20 +62,27 @@ aggregator_stop(struct aggregator *aggregator, enum exitcode code)
 	(void)event_base_loopbreak(aggregator->base);
 }
 
-/* ---- the state that workers see ------------------------------------------ */
+/* ---- the data connection ------------------------------------------------- */
 
-/*
- * Nothing is told before there is something to tell: the word of an aggregator
- * that was killed, and its keys, hold until its successor knows better.
- */
+/* What serves one connection serves the other. */
 static void
 on_told(void *arg, enum keytable_state state)
 {
 	struct aggregator *aggregator = arg;
 
-	aggregator->ready = state == KEYTABLE_READY;
-	if (!aggregator->ready || aggregator->published)
-		keytable_set_state(aggregator->table, state);
+	if (!readiness_writer(aggregator->readiness, state))
+		return;
+	keys_distrust(aggregator->keys);
+	pg_hurry(aggregator->control);
+}
+
+static void
+on_stored(void *arg, const struct batch *batch)
+{
+	struct aggregator *aggregator = arg;
+
+	key_use_note(aggregator->key_use, (const uint8_t *)batch->keys.data,
+	    batch->keys.len, timestamp_now());
 }
 
 static void
@@ -83,6 +94,7 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	keytable_beat(aggregator->table);
 	months_ahead(aggregator->months);
+	key_use_beat(aggregator->key_use);
 }
 
 /* ---- the control connection ---------------------------------------------- */
@@ -90,19 +102,26 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 static void
 control_check(struct aggregator *aggregator)
 {
-	if (aggregator->fresh && months_is_settled(aggregator->months))
+	if (aggregator->sound && months_is_settled(aggregator->months))
 		pg_settled(aggregator->control);
 }
 
 static void
-on_published(void *arg)
+on_keys_sound(void *arg)
 {
 	struct aggregator *aggregator = arg;
 
-	aggregator->published = aggregator->fresh = true;
-	if (aggregator->ready)
-		keytable_set_state(aggregator->table, KEYTABLE_READY);
+	aggregator->sound = true;
+	readiness_keys_sound(aggregator->readiness);
 	control_check(aggregator);
+}
+
+static void
+on_keys_doubtful(void *arg)
+{
+	struct aggregator *aggregator = arg;
+
+	readiness_keys_doubtful(aggregator->readiness);
 }
 
 static void
@@ -121,6 +140,8 @@ on_control_ready(void *arg)
 
 	keys_connected(aggregator->keys);
 	months_connected(aggregator->months);
+	key_use_connected(aggregator->key_use);
+	writer_hurry(aggregator->writer);
 }
 
 static void
@@ -128,9 +149,11 @@ on_control_lost(void *arg)
 {
 	struct aggregator *aggregator = arg;
 
-	aggregator->fresh = false;
+	aggregator->sound = false;
 	keys_lost(aggregator->keys);
 	months_lost(aggregator->months);
+	readiness_keys_lost(aggregator->readiness);
+	key_use_lost(aggregator->key_use);
 }
 
 static void
@@ -144,9 +167,17 @@ on_control_notified(void *arg)
 /* ---- the master ---------------------------------------------------------- */
 
 static void
-on_drained(void *arg)
+on_finished(void *arg)
 {
 	aggregator_stop(arg, EXIT_DONE);
+}
+
+static void
+on_drained(void *arg)
+{
+	struct aggregator *aggregator = arg;
+
+	key_use_finish(aggregator->key_use, on_finished, aggregator);
 }
 
 static void
@@ -211,26 +242,37 @@ aggregator_connections(struct aggregator *aggregator, struct err *err)
 	    .notified = on_control_notified,
 	    .arg = aggregator,
 	};
+	const struct keys_handler keys = {
+	    .sound = on_keys_sound,
+	    .doubtful = on_keys_doubtful,
+	    .arg = aggregator,
+	};
 	const struct writer_handler writer = {
 	    .told = on_told,
+	    .stored = on_stored,
 	    .drained = on_drained,
 	    .arg = aggregator,
 	};
 
-	aggregator->control =
-	    pg_create(aggregator->base, "control connection", aggregator->info,
-		cfg->pg_connect_timeout_ms, cfg->pg_retry_max_ms, &control);
+	aggregator->control = pg_create(aggregator->base, "control connection",
+	    aggregator->control_info, cfg->pg_connect_timeout_ms,
+	    cfg->pg_retry_max_ms, &control);
 	if (aggregator->control == NULL)
 		return err_set(err, "out of memory");
+	aggregator->readiness =
+	    readiness_create(aggregator->base, aggregator->table);
 	aggregator->keys = keys_create(
-	    aggregator->control, aggregator->table, on_published, aggregator);
+	    aggregator->base, aggregator->control, aggregator->table, &keys);
+	aggregator->key_use =
+	    key_use_create(aggregator->control, cfg->key_use_interval_ms);
 	aggregator->months =
 	    months_create(aggregator->control, on_months_changed, aggregator);
-	if (aggregator->keys == NULL || aggregator->months == NULL)
+	if (aggregator->readiness == NULL || aggregator->keys == NULL ||
+	    aggregator->key_use == NULL || aggregator->months == NULL)
 		return err_set(err, "out of memory");
 	aggregator->writer =
 	    writer_create(aggregator->base, cfg, aggregator->boot->shm,
-		aggregator->info, aggregator->months, &writer, err);
+		aggregator->data_info, aggregator->months, &writer, err);
 	return aggregator->writer == NULL ? -1 : 0;
 }
 
@@ -288,11 +330,14 @@ aggregator_fini(struct aggregator *aggregator)
 	event_free_any(aggregator->beat);
 	event_free_any(aggregator->deadline);
 	writer_destroy(aggregator->writer);
+	readiness_destroy(aggregator->readiness);
 	keys_destroy(aggregator->keys);
+	key_use_destroy(aggregator->key_use);
 	months_destroy(aggregator->months);
 	pg_destroy(aggregator->control);
 	keytable_unmap(aggregator->table);
-	conninfo_destroy(aggregator->info);
+	conninfo_destroy(aggregator->data_info);
+	conninfo_destroy(aggregator->control_info);
 	if (aggregator->base != NULL)
 		event_base_free(aggregator->base);
 }
@@ -323,6 +368,20 @@ close_others(const struct aggregator_boot *boot)
 	free(keep);
 }
 
+static int
+aggregator_conninfo(struct aggregator *aggregator, struct err *err)
+{
+	const struct cfg *cfg = aggregator->boot->cfg;
+
+	aggregator->data_info = conninfo_create(
+	    cfg->pg_conninfo, cfg->pg_password_file, CONNINFO_DATA, err);
+	if (aggregator->data_info == NULL)
+		return -1;
+	aggregator->control_info = conninfo_create(
+	    cfg->pg_conninfo, cfg->pg_password_file, CONNINFO_CONTROL, err);
+	return aggregator->control_info == NULL ? -1 : 0;
+}
+
 static _Noreturn void
 give_up(const struct err *err, enum exitcode code)
 {
@@ -344,9 +403,7 @@ aggregator_main(const struct aggregator_boot *boot)
 	close_others(boot);
 	/* 5: limits; two connections and the rings fit any */
 	/* 6: the one secret, while root can still read it */
-	aggregator.info = conninfo_create(
-	    boot->cfg->pg_conninfo, boot->cfg->pg_password_file, &err);
-	if (aggregator.info == NULL)
+	if (aggregator_conninfo(&aggregator, &err) == -1)
 		give_up(&err, EXIT_CONFIG);
 	/* 7: no way back */
 	code = proc_drop(boot->cfg->aggregator_user, boot->master, &err);
@@ -368,7 +425,8 @@ aggregator_check(const struct cfg *cfg, struct err *err)
 {
 	struct conninfo *info;
 
-	info = conninfo_create(cfg->pg_conninfo, cfg->pg_password_file, err);
+	info = conninfo_create(
+	    cfg->pg_conninfo, cfg->pg_password_file, CONNINFO_DATA, err);
 	if (info == NULL)
 		return -1;
 	conninfo_destroy(info);

@@ -322,6 +322,21 @@ row_add(struct batch *batch, const struct incoming *in, size_t most)
 	return row_append(batch, in, &row);
 }
 
+/* Most records have the key of the one before. */
+static int
+note_key(struct batch *batch, const uint8_t id[UUID_BYTES])
+{
+	static const uint8_t none[UUID_BYTES];
+	const struct buf *keys = &batch->keys;
+
+	if (memcmp(id, none, UUID_BYTES) == 0 ||
+	    (keys->len > 0 &&
+		memcmp(keys->data + keys->len - UUID_BYTES, id, UUID_BYTES) ==
+		    0))
+		return 0;
+	return buf_append(&batch->keys, id, UUID_BYTES);
+}
+
 static int
 batch_add_rows(struct batch *batch, bool *whole)
 {
@@ -347,7 +362,7 @@ batch_add_rows(struct batch *batch, bool *whole)
 			return -1;
 		*whole = added == 0;
 	}
-	return 0;
+	return note_key(batch, record.key_id);
 }
 
 int
@@ -518,6 +533,9 @@ batch_clear(struct batch *batch, size_t keep_bytes)
 	}
 	if (batch->record.cap > keep_bytes)
 		buf_free(&batch->record);
+	if (batch->keys.cap > keep_bytes)
+		buf_free(&batch->keys);
+	buf_clear(&batch->keys);
 	/* Clearing a table is paid by every batch: only one of a size to it. */
 	if (batch->seen_places > SPARE_PLACES * batch->rows ||
 	    batch->seen_places * sizeof(*batch->seen) > keep_bytes) {
@@ -537,6 +555,7 @@ batch_free(struct batch *batch)
 	batch_clear(batch, 0);
 	free(batch->leaves);
 	buf_free(&batch->record);
+	buf_free(&batch->keys);
 	sessions_free(&batch->sessions);
 	memset(batch, 0, sizeof(*batch));
 }

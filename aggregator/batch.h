@@ -60,6 +60,7 @@ struct batch {
 	size_t bytes;     /* of all tuples */
 	uint64_t repeats; /* rows left out */
 	struct sessions sessions;
+	struct buf keys; /* ids of the API keys used, UUID_BYTES each */
 
 	/* private */
 	struct buf record; /* the copy being checked */

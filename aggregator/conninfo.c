@@ -12,21 +12,24 @@
 #include <string.h>
 
 /*
- * What we add to the operator's words.  A dead peer is noticed within 15 s;
- * read-write because after a fail-over the old primary may answer first.
+ * What we add to the operator's words.  read-write because after a fail-over
+ * the old primary may answer first.  A dead peer is noticed within 15 s; on the
+ * control connection, over which little goes and by which revoked keys are
+ * learnt of, within 3 s.
  */
 static const struct setting {
 	const char *keyword;
-	const char *value;
+	const char *values[CONNINFO_USES];
 	bool fixed; /* even if the operator said otherwise */
 } settings[] = {
-    {"client_encoding", "UTF8", true},
-    {"target_session_attrs", "read-write", true},
-    {"application_name", "productgraph aggregator", false},
-    {"keepalives_idle", "5", false},
-    {"keepalives_interval", "5", false},
-    {"keepalives_count", "2", false},
-    {"tcp_user_timeout", "15000", false},
+    {"client_encoding", {"UTF8", "UTF8"}, true},
+    {"target_session_attrs", {"read-write", "read-write"}, true},
+    {"application_name", {"productgraphd data", "productgraphd control"},
+	false},
+    {"keepalives_idle", {"5", "1"}, false},
+    {"keepalives_interval", {"5", "1"}, false},
+    {"keepalives_count", {"2", "2"}, false},
+    {"tcp_user_timeout", {"15000", "3000"}, false},
 };
 
 #define NSETTINGS (sizeof(settings) / sizeof(settings[0]))
@@ -46,7 +49,7 @@ is_fixed(const char *keyword)
 
 /* libpq lets the last of several values win. */
 static int
-conninfo_fill(struct conninfo *info, struct err *err)
+conninfo_fill(struct conninfo *info, enum conninfo_use use, struct err *err)
 {
 	const PQconninfoOption *option;
 	size_t i, n = 0, most = NSETTINGS + 2;
@@ -59,7 +62,7 @@ conninfo_fill(struct conninfo *info, struct err *err)
 		return err_set(err, "out of memory");
 	for (i = 0; i < NSETTINGS; i++) {
 		info->keywords[n] = settings[i].keyword;
-		info->values[n++] = settings[i].value;
+		info->values[n++] = settings[i].values[use];
 	}
 	for (option = info->options; option->keyword != NULL; option++) {
 		if (option->val == NULL || is_fixed(option->keyword))
@@ -100,7 +103,8 @@ conninfo_parse(struct conninfo *info, const char *text, struct err *err)
 }
 
 struct conninfo *
-conninfo_create(const char *text, const char *password_file, struct err *err)
+conninfo_create(const char *text, const char *password_file,
+    enum conninfo_use use, struct err *err)
 {
 	struct conninfo *info;
 
@@ -113,7 +117,7 @@ conninfo_create(const char *text, const char *password_file, struct err *err)
 	if (password_file[0] != '\0' &&
 	    password_read(password_file, info->password, err) == -1)
 		goto out;
-	if (conninfo_fill(info, err) == -1)
+	if (conninfo_fill(info, use, err) == -1)
 		goto out;
 	return info;
 

@@ -19,6 +19,13 @@
 #include "common/err.h"
 #include "common/password.h"
 
+/* Which of the two connections. */
+enum conninfo_use {
+	CONNINFO_DATA,
+	CONNINFO_CONTROL,
+	CONNINFO_USES
+};
+
 struct conninfo {
 	/* For PQconnectStartParams(): NULL at the end, expand_dbname 0. */
 	const char **keywords;
@@ -29,8 +36,8 @@ struct conninfo {
 };
 
 /* password_file may be "": no password. */
-struct conninfo *conninfo_create(
-    const char *text, const char *password_file, struct err *);
+struct conninfo *conninfo_create(const char *text, const char *password_file,
+    enum conninfo_use, struct err *);
 void conninfo_destroy(struct conninfo *);
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/timestamp.h"
 #include "common/uuid.h"
 
 /*
@@ -68,11 +69,13 @@ static const char *const left_reasons[LEFT_COUNT] = {
 struct keys {
 	struct pg *pg;
 	struct keytable *table;
-	void (*published)(void *arg);
-	void *arg;
+	struct keys_handler handler;
+	struct event *pause; /* until the next reading */
+	uint64_t next_ms;    /* clock_ms() when it may begin */
 	bool connected;
 	bool busy;            /* reading */
 	bool stale;           /* and to be read again */
+	bool void_reading;    /* what is being read does not count */
 	int told[LEFT_COUNT]; /* how many, when the log was told last */
 	struct pg_request request;
 };
@@ -237,7 +240,6 @@ publish(struct keys *keys, const PGresult *result)
 	log_debug(
 	    "published %d projects and keys of %d", count[LEFT_NOTHING], n);
 	tell_left_out(keys, result, count, first);
-	keys->published(keys->arg);
 }
 
 /* ---- the control connection ---------------------------------------------- */
@@ -256,14 +258,36 @@ on_read(void *arg, const PGresult *result, const struct pg_fault *fault)
 		return;
 	}
 	publish(keys, result);
+	if (!keys->void_reading)
+		keys->handler.sound(keys->handler.arg);
+	if (keys->stale)
+		keys->handler.doubtful(keys->handler.arg);
 	keys_run(keys);
+}
+
+static bool
+keys_pause(struct keys *keys, uint64_t ms)
+{
+	const struct timeval tv = {
+	    .tv_sec = (time_t)(ms / 1000),
+	    .tv_usec = (suseconds_t)(ms % 1000 * 1000),
+	};
+
+	if (event_add(keys->pause, &tv) == 0)
+		return true;
+	log_error("could not set a timer for API keys");
+	return false;
 }
 
 /* A notice that comes while reading may be of something not read. */
 static void
 keys_run(struct keys *keys)
 {
+	uint64_t now_ms = clock_ms();
+
 	if (!keys->connected || keys->busy || !keys->stale)
+		return;
+	if (now_ms < keys->next_ms && keys_pause(keys, keys->next_ms - now_ms))
 		return;
 	keys->request = (struct pg_request){
 	    .sql = keys_sql,
@@ -271,9 +295,18 @@ keys_run(struct keys *keys)
 	    .done = on_read,
 	    .arg = keys,
 	};
-	keys->stale = false;
+	keys->next_ms = now_ms + KEYS_PAUSE_MS;
+	keys->stale = keys->void_reading = false;
 	keys->busy = true;
 	pg_submit(keys->pg, &keys->request);
+}
+
+static void
+on_pause(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	keys_run(arg);
 }
 
 static void
@@ -290,8 +323,8 @@ on_listening(void *arg, const PGresult *result, const struct pg_fault *fault)
 }
 
 struct keys *
-keys_create(struct pg *control, struct keytable *table,
-    void (*published)(void *arg), void *arg)
+keys_create(struct event_base *base, struct pg *control, struct keytable *table,
+    const struct keys_handler *handler)
 {
 	struct keys *keys;
 
@@ -299,14 +332,20 @@ keys_create(struct pg *control, struct keytable *table,
 		return NULL;
 	keys->pg = control;
 	keys->table = table;
-	keys->published = published;
-	keys->arg = arg;
+	keys->handler = *handler;
+	if ((keys->pause = evtimer_new(base, on_pause, keys)) == NULL) {
+		free(keys);
+		return NULL;
+	}
 	return keys;
 }
 
 void
 keys_destroy(struct keys *keys)
 {
+	if (keys == NULL)
+		return;
+	event_free(keys->pause);
 	free(keys);
 }
 
@@ -317,6 +356,7 @@ keys_connected(struct keys *keys)
 	keys->connected = true;
 	keys->stale = true;
 	keys->busy = true;
+	keys->next_ms = 0;
 	keys->request = (struct pg_request){
 	    .sql = "LISTEN productgraph_keys",
 	    .done = on_listening,
@@ -330,11 +370,21 @@ keys_lost(struct keys *keys)
 {
 	keys->connected = false;
 	keys->busy = false;
+	(void)event_del(keys->pause);
 }
 
 void
 keys_notified(struct keys *keys)
 {
+	keys->stale = true;
+	keys->handler.doubtful(keys->handler.arg);
+	keys_run(keys);
+}
+
+void
+keys_distrust(struct keys *keys)
+{
+	keys->void_reading = true;
 	keys->stale = true;
 	keys_run(keys);
 }

@@ -5,8 +5,9 @@
  * Runs in   aggregator
  * Owns      nothing; borrows the control connection and the key table
  * Promises  whatever changes in organizations, projects or api_keys, by any
- *           means, is read again at once: the database notifies.  Nothing is
- *           published that was not read in one snapshot
+ *           means, is read again at once: the database notifies.  However often
+ *           it does, from one reading to the next pass KEYS_PAUSE_MS.  Nothing
+ *           is published that was not read in one snapshot
  * Requires  keys_connected(), keys_lost() and keys_notified() as the control
  *           connection comes, goes and calls
  * Failure   the last published keys stay; the connection is dropped, and after
@@ -24,14 +25,27 @@
 
 struct keys;
 
-/* published() is called whenever a snapshot has been published. */
-struct keys *keys_create(struct pg *control, struct keytable *,
-    void (*published)(void *arg), void *arg);
+struct keys_handler {
+	/* What is published was read since keys_connected(), keys_distrust().
+	 */
+	void (*sound)(void *arg);
+	/* Something has changed since; it will be read. */
+	void (*doubtful)(void *arg);
+	void *arg;
+};
+
+/* From one reading to the next, at least. */
+#define KEYS_PAUSE_MS 100
+
+struct keys *keys_create(struct event_base *, struct pg *control,
+    struct keytable *, const struct keys_handler *);
 void keys_destroy(struct keys *);
 
 void keys_connected(struct keys *);
 void keys_lost(struct keys *);
 void keys_notified(struct keys *);
+/* What was read until now, or is being read, no longer counts. */
+void keys_distrust(struct keys *);
 
 /*
  * Takes a text[] in binary format apart into strings, each allocated; their

@@ -27,7 +27,7 @@
 
 /* An attempt holds up whatever else the control connection is for: keys. */
 #define MAKE_SQL                                                               \
-	"SET LOCAL lock_timeout = '1s'; SELECT "                               \
+	"SET LOCAL lock_timeout = '500ms'; SELECT "                            \
 	"public.create_month('%04d-%02d-01')"
 
 enum entry_state {

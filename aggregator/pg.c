@@ -340,6 +340,12 @@ copy_send(struct pg *pg)
 		(void)pg_flush(pg);
 }
 
+static void take_notices(struct pg *);
+
+/*
+ * Notices before done(): the server withholds them while it is busy, and what
+ * they lead to must not come behind what done() submits.
+ */
 static void
 request_finish(struct pg *pg)
 {
@@ -348,6 +354,7 @@ request_finish(struct pg *pg)
 	struct pg_fault fault = pg->fault;
 	bool failed = pg->failed;
 
+	take_notices(pg);
 	STAILQ_REMOVE_HEAD(&pg->queue, link);
 	pg->result = NULL;
 	pg_move(pg, PG_READY);
@@ -666,6 +673,13 @@ void
 pg_start(struct pg *pg)
 {
 	connection_begin(pg);
+}
+
+void
+pg_hurry(struct pg *pg)
+{
+	if (pg->state == PG_OFF)
+		pg_set_timer(pg, 0);
 }
 
 char *

@@ -95,6 +95,8 @@ struct pg *pg_create(struct event_base *, const char *name,
 void pg_destroy(struct pg *);
 
 void pg_start(struct pg *);
+/* The server has been seen alive: an attempt that waits is made now. */
+void pg_hurry(struct pg *);
 
 void pg_submit(struct pg *, struct pg_request *);
 

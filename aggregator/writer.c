@@ -129,6 +129,8 @@ on_committed(void *arg)
 
 	memcpy(writer->stored, intake_ends(writer->intake),
 	    writer->slots * sizeof(*writer->stored));
+	writer->handler.stored(
+	    writer->handler.arg, intake_batch(writer->intake));
 	intake_release(writer->intake);
 	writer_prosper(writer);
 	writer_move(writer, WRITER_IDLE);
@@ -478,6 +480,12 @@ void
 writer_start(struct writer *writer)
 {
 	pg_start(writer->pg);
+}
+
+void
+writer_hurry(struct writer *writer)
+{
+	pg_hurry(writer->pg);
 }
 
 void

@@ -34,6 +34,7 @@
 
 #include <event2/event.h>
 
+#include "aggregator/batch.h"
 #include "aggregator/conninfo.h"
 #include "aggregator/months.h"
 #include "common/cfg.h"
@@ -44,6 +45,8 @@
 struct writer_handler {
 	/* KEYTABLE_READY, KEYTABLE_DATABASE_AWAY or _UNFIT. */
 	void (*told)(void *arg, enum keytable_state);
+	/* A batch is stored; borrowed for the call. */
+	void (*stored)(void *arg, const struct batch *);
 	/* After writer_drain(): what was there is stored, or cannot be. */
 	void (*drained)(void *arg);
 	void *arg;
@@ -57,6 +60,8 @@ struct writer *writer_create(struct event_base *, const struct cfg *,
 void writer_destroy(struct writer *);
 
 void writer_start(struct writer *);
+/* As pg_hurry(). */
+void writer_hurry(struct writer *);
 /* The months have changed. */
 void writer_months_changed(struct writer *);
 /*

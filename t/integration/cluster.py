@@ -116,8 +116,13 @@ class Cluster:
         self._write("pg_ident.conf", "".join(
             "test %s postgres\n" % user
             for user in sorted({"root", "postgres", getpass.getuser()})))
+        self.listen_at(self.port)
+
+    def listen_at(self, port):
+        """At its next start it is reached by this port."""
+        self.port = port
         self._write("postgresql.auto.conf", POSTGRESQL_CONF.format(
-            port=self.port, socket_dir=self.socket_dir))
+            port=port, socket_dir=self.socket_dir))
 
     def _write(self, name, text):
         path = os.path.join(self.data, name)

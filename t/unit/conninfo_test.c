@@ -36,6 +36,7 @@ Test(conninfo, merges_what_we_insist_on)
 	    {"his", "host=/run dbname=x", "host", "/run"},
 	    {"a URL", "postgresql://u@h:5433/d", "port", "5433"},
 	    {"ours", "dbname=x", "tcp_user_timeout", "15000"},
+	    {"a name", "dbname=x", "application_name", "productgraphd data"},
 	    {"ours, if he says nothing", "application_name=me",
 		"application_name", "me"},
 	    {"ours, whatever he says", "client_encoding=LATIN1",
@@ -50,7 +51,7 @@ Test(conninfo, merges_what_we_insist_on)
 	size_t i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		info = conninfo_create(cases[i].text, "", &err);
+		info = conninfo_create(cases[i].text, "", CONNINFO_DATA, &err);
 		cr_assert_not_null(info, "%s: %s", cases[i].name, err.text);
 		value = value_of(info, cases[i].keyword);
 		cr_expect(value == cases[i].value ||
@@ -59,6 +60,24 @@ Test(conninfo, merges_what_we_insist_on)
 		    "%s: %s", cases[i].name, value);
 		conninfo_destroy(info);
 	}
+}
+
+/* Who looks at pg_stat_activity can tell them apart. */
+Test(conninfo, differs_by_use)
+{
+	struct conninfo *control, *named;
+	struct err err;
+
+	control = conninfo_create("dbname=x", "", CONNINFO_CONTROL, &err);
+	named = conninfo_create(
+	    "dbname=x tcp_user_timeout=9", "", CONNINFO_CONTROL, &err);
+	cr_assert(control != NULL && named != NULL, "%s", err.text);
+	cr_expect_str_eq(
+	    value_of(control, "application_name"), "productgraphd control");
+	cr_expect_str_eq(value_of(control, "tcp_user_timeout"), "3000");
+	cr_expect_str_eq(value_of(named, "tcp_user_timeout"), "9");
+	conninfo_destroy(control);
+	conninfo_destroy(named);
 }
 
 Test(conninfo, refuses)
@@ -78,8 +97,9 @@ Test(conninfo, refuses)
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		err.text[0] = '\0';
-		cr_expect_null(conninfo_create(cases[i].text, "", &err), "%s",
-		    cases[i].name);
+		cr_expect_null(
+		    conninfo_create(cases[i].text, "", CONNINFO_DATA, &err),
+		    "%s", cases[i].name);
 		cr_expect(strstr(err.text, cases[i].says) != NULL, "%s: %s",
 		    cases[i].name, err.text);
 		cr_expect(strchr(err.text, '\n') == NULL, "%s: %s",
@@ -128,7 +148,7 @@ Test(conninfo, reads_the_password)
 		cr_assert_eq(fclose(file), 0);
 		cr_assert_eq(chmod(path, cases[i].mode), 0);
 		err.text[0] = '\0';
-		info = conninfo_create("dbname=x", path, &err);
+		info = conninfo_create("dbname=x", path, CONNINFO_DATA, &err);
 		cr_expect_eq(info != NULL, cases[i].password != NULL, "%s: %s",
 		    cases[i].name, err.text);
 		if (info == NULL) {
@@ -142,6 +162,7 @@ Test(conninfo, reads_the_password)
 		conninfo_destroy(info);
 	}
 	cr_expect_eq(unlink(path), 0);
-	cr_expect_null(conninfo_create("dbname=x", path, &err));
-	cr_expect_null(conninfo_create("dbname=x", "/dev/null", &err));
+	cr_expect_null(conninfo_create("dbname=x", path, CONNINFO_DATA, &err));
+	cr_expect_null(
+	    conninfo_create("dbname=x", "/dev/null", CONNINFO_DATA, &err));
 }
