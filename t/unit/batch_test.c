@@ -891,10 +891,12 @@ Test(batch, keeps_no_more_memory_of_sessions_than_it_may)
 
 	for (i = 0; i < 5000; i++) {
 		begin("agent");
-		add_event(0, number(i), "id");
+		add_event(0, number(i), "1");
+		add_event(0, number(i), "2");
 		expect_taken(&batch, true);
 	}
 	cr_expect_eq(batch.sessions.n, 5000);
+	cr_expect_eq(batch.rows, 10000);
 	batch_clear(&batch, 65536);
 	cr_expect_eq(batch.sessions.n, 0);
 	cr_expect_eq(batch.sessions.cap, 0);
@@ -917,7 +919,7 @@ Test(batch, keeps_no_more_memory_of_sessions_than_it_may)
 /* Wherever memory ends, in a batch that is there or one that begins. */
 Test(batch, is_what_it_was_wherever_memory_ends)
 {
-	static const char *const sessions[] = {"x", "y", "z"};
+	static const char *const sessions[] = {"a", "x", "y"};
 	struct batch batch, want;
 	size_t round, i, j, failed;
 	bool whole;
@@ -933,7 +935,7 @@ Test(batch, is_what_it_was_wherever_memory_ends)
 			begin("one more agent");
 			for (j = 0; j < 60; j++)
 				add_event((int64_t)(j % 9) * 40 * DAY_US,
-				    sessions[j % 3], number(j));
+				    sessions[j % 3], number(100 + j));
 			allocations_left = i;
 			if (batch_add(&batch, made.bytes, made.len, &whole) ==
 			    -1) {

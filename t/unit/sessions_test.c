@@ -72,7 +72,7 @@ put(struct row_value *value, const void *bytes, size_t len)
 		return;
 	/* Space before it, so that no value lies where its tuple begins. */
 	cr_assert_eq(buf_append(tuples, "-", 1), 0);
-	value->data = (const uint8_t *)NULL + tuples->len;
+	value->data = (const uint8_t *)(uintptr_t)tuples->len;
 	value->length = (int32_t)len;
 	cr_assert_eq(buf_append(tuples, bytes, len), 0);
 }
@@ -104,7 +104,7 @@ put_event(const struct given *given, struct row_value values[FIELD_COUNT])
 		if (values[i].length != -1)
 			values[i].data =
 			    (const uint8_t *)leaves[0].tuples.data +
-			    (size_t)values[i].data;
+			    (uintptr_t)values[i].data;
 	}
 }
 
@@ -631,7 +631,7 @@ Test(sessions, may_be_many)
 	sessions_truncate(&sessions, 10, 10 * sizeof(i));
 	for (i = 0; i < 10; i++)
 		cr_assert_eq(find(1, (const char *)&i, sizeof(i)), i);
-	i = MANY;
+	i = MANY / 2;
 	cr_assert_eq(find(1, (const char *)&i, sizeof(i)), 10);
 	/* What is kept is clean; what is too much is not kept. */
 	sessions_clear(&sessions, SIZE_MAX);
