@@ -884,8 +884,11 @@ keep_session(struct session_store *store, struct session *session)
 	const struct batch *batch = store->batch;
 	struct cached_session *cached = session->cached;
 
-	if (session->counts[SESSION_event_count] == 0)
+	if (session->counts[SESSION_event_count] == 0) {
+		if (cached != NULL)
+			session_cache_touch(store->cache, cached);
 		return;
+	}
 	if (cached == NULL) {
 		cached = session_cache_add(store->cache, session->hash,
 		    session->project_id,

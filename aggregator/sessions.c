@@ -364,7 +364,8 @@ sessions_release(struct sessions *sessions)
 void
 sessions_clear(struct sessions *sessions, size_t keep_bytes)
 {
-	/* Clearing the table is paid by every batch: only one of a size to it. */
+	/* Clearing the table is paid by every batch: only one of a size to it.
+	 */
 	bool large = sessions->places > SPARE_PLACES * sessions->n ||
 	    sessions->cap * sizeof(*sessions->items) > keep_bytes;
 

@@ -904,15 +904,24 @@ Test(batch, keeps_no_more_memory_of_sessions_than_it_may)
 	cr_expect_leq(batch.seen_places * sizeof(*batch.seen), 65536);
 	/* What is kept is clean. */
 	begin("agent");
-	add_event(0, "1", "id");
+	for (i = 0; i < 100; i++)
+		add_event(0, number(i), "id");
 	expect_taken(&batch, true);
 	batch_clear(&batch, SIZE_MAX);
 	cr_expect_gt(batch.sessions.cap, 0);
 	cr_expect_gt(batch.seen_places, 0);
 	expect_taken(&batch, true);
-	cr_expect_eq(batch.rows, 1);
+	cr_expect_eq(batch.rows, 100);
 	cr_expect_eq(batch.repeats, 0);
-	cr_expect_eq(batch.sessions.n, 1);
+	cr_expect_eq(batch.sessions.n, 100);
+	/* One row does not keep the tables of a hundred. */
+	batch_clear(&batch, SIZE_MAX);
+	begin("agent");
+	add_event(0, "1", "id");
+	expect_taken(&batch, true);
+	batch_clear(&batch, SIZE_MAX);
+	cr_expect_eq(batch.sessions.places, 0);
+	cr_expect_eq(batch.seen_places, 0);
 	batch_free(&batch);
 }
 
