@@ -909,13 +909,14 @@ keep_session(struct session_store *store, struct session *session)
 	session_cache_touch(store->cache, cached);
 }
 
-/* Dead letters too: sent again they would only die again. */
+/* A dead letter is not stored: sent again, it may be welcome. */
 static void
 keep_row(struct session_store *store, const struct batch_row *row)
 {
 	struct session *session = &store->batch->sessions.items[row->session];
 
-	if (session->cached == NULL || session->cached->is_large)
+	if (row->is_dead || session->cached == NULL ||
+	    session->cached->is_large)
 		return;
 	if (cached_session_learn(store->cache, session->cached, row->key) ==
 	    -1) {

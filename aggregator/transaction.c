@@ -488,15 +488,22 @@ on_begun(void *arg, const PGresult *result, const struct pg_fault *fault)
 	session_store_learn(tx->sessions, tx->batch);
 }
 
+/*
+ * Batches of several nodes run beside each other, until one of them has found
+ * its sessions changed: that one runs alone.  It has to read again what it
+ * knew, so it would be the slower one ever after, and never come to an end.
+ */
 static void
 begin(struct transaction *tx)
 {
 	buf_clear(&tx->sql);
 	submit_built(tx,
 	    buf_printf(&tx->sql,
-		"BEGIN; SELECT positions FROM public.progress WHERE %s "
-		"FOR UPDATE",
-		tx->progress.where),
+		"BEGIN;"
+		"SELECT pg_advisory_xact_lock%s("
+		"'public.session_state'::regclass::oid::bigint);"
+		"SELECT positions FROM public.progress WHERE %s FOR UPDATE",
+		tx->changes == 0 ? "_shared" : "", tx->progress.where),
 	    on_begun);
 }
 

@@ -10,7 +10,9 @@
  *   UPDATE progress; COMMIT
  *
  * Sessions are merged after the COPY, when it is known which rows are stored.
- * When somebody else has written one of them meanwhile, all is done again.
+ * When another node has written one of them meanwhile, all is done again, and
+ * alone: a batch holds a lock that it shares with those of other nodes, and one
+ * that is done again does not share it.
  *
  * When PostgreSQL refuses a row's data, the transaction is rolled back and done
  * again with each COPY in a savepoint: a COPY that is refused is done again in

@@ -255,6 +255,12 @@ class Daemon:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def replace_aggregator(self):
+        """kill -9; returns when there is another."""
+        old = self.kill_aggregator()
+        wait_until(lambda: self.aggregator() not in (None, old), 10,
+                   "another aggregator")
+
     # ---- its log ----
 
     def log(self):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Load with a ledger: what was sent, what was acknowledged, what is stored.
 
-No event is sent twice, so an acknowledged one must be stored exactly once, and
-any other once or not at all.
+An acknowledged event must be stored exactly once, and any other once or not at
+all: when no event is sent twice, and as well when each is sent until it is
+acknowledged.
 
 What a client may see when a server ends gracefully is part of the account.  A
 connection that had been quiet may be closed under it, as HTTP says; a request
@@ -10,6 +11,7 @@ that was sent must be answered.
 """
 
 import collections
+import itertools
 import select
 import ssl
 import threading
@@ -43,13 +45,19 @@ def ended(connection):
 
 
 class Ledger:
-    """Threads that post batches until told to stop."""
+    """Threads that post batches until told to stop.
 
-    def __init__(self, daemon, threads=4, batch=20, tls=False, key=None):
+    With retry set, what was not answered with 202 is sent again, with the same
+    ids, before anything else.
+    """
+
+    def __init__(self, daemon, threads=4, batch=20, tls=False, key=None,
+                 retry=False):
         self.daemon = daemon
         self.batch = batch
         self.tls = tls
         self.key = key
+        self.retry = retry
         self.prefix = unique("ledger")
         self.lock = threading.Lock()
         self.sent = set()
@@ -108,14 +116,20 @@ class Ledger:
             time.sleep(0.01)
             return None
 
+    def _bodies(self, number):
+        """What a thread posts: (events, key, headers), one after another."""
+        for serial in itertools.count(0, self.batch):
+            yield ([event(event_id="%s_%d_%d" % (self.prefix, number, i),
+                          session__id="sess_%d" % number)
+                    for i in range(serial, serial + self.batch)],
+                   self.key, None)
+
     def _post(self, number):
         connection = None
         served = False  # any request of this connection
-        serial = 0
+        bodies = self._bodies(number)
+        body = None  # what is to be sent
         while not self.stopping.is_set():
-            ids = ["%s_%d_%d" % (self.prefix, number, serial + i)
-                   for i in range(self.batch)]
-            serial += self.batch
             if connection is not None and ended(connection):
                 connection.close()
                 connection = None
@@ -124,12 +138,15 @@ class Ledger:
                 served = False
                 if connection is None:
                     continue
+            if body is None or not self.retry:
+                body = next(bodies, None)
+                if body is None:
+                    break
+            ids = [sent["event_id"] for sent in body[0]]
             with self.lock:
                 self.sent.update(ids)
             try:
-                answer = connection.post(
-                    [event(event_id=i, session__id="sess_%d" % number)
-                     for i in ids], self.key)
+                answer = connection.post(*body)
             except (OSError, EOFError) as error:
                 with self.lock:
                     (self.cut if served else self.untaken).append(
@@ -138,7 +155,11 @@ class Ledger:
                 connection.close()
                 connection = None
                 continue
-            self._account(ids, answer)
+            if self._account(ids, answer):
+                body = None
+            elif self.retry:
+                # What a client does that is told to come again, in short.
+                self.stopping.wait(0.05)
             served = True
             if answer.header("Connection") == "close":
                 connection.close()
@@ -147,6 +168,7 @@ class Ledger:
             connection.close()
 
     def _account(self, ids, answer):
+        """Whether the events were acknowledged."""
         with self.lock:
             if answer.status == 202:
                 assert answer.json["accepted"] == len(ids), answer
@@ -154,6 +176,7 @@ class Ledger:
                 self.acked_at.append(time.monotonic())
             else:
                 self.failures[answer.status] += 1
+            return answer.status == 202
 
     def check_served(self, untaken=False):
         """Every request that was sent got its 202.
@@ -200,3 +223,31 @@ class Ledger:
             twice.items())[:5]
         assert not unknown, "stored but never sent: %s" % sorted(unknown)[:5]
         assert self.acked, "nothing was acknowledged: %s" % self.failures
+
+
+class Delivery(Ledger):
+    """Threads that post given bodies until each has had its 202.
+
+    A body is (events, key, headers).
+    """
+
+    def __init__(self, daemon, bodies, threads=4):
+        super().__init__(daemon, threads=threads, retry=True)
+        self.waiting = collections.deque(bodies)
+
+    def _bodies(self, _):
+        while True:
+            try:
+                yield self.waiting.popleft()
+            except IndexError:
+                return
+
+    def wait(self, seconds=60):
+        """Returns when all were answered with 202."""
+        deadline = time.monotonic() + seconds
+        for thread in self.threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+            assert not thread.is_alive(), \
+                "%d bodies left; failures %s" % (
+                    len(self.waiting), dict(self.failures))
+        self._raise()

@@ -25,6 +25,9 @@ RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d{1,9}))?"
     r"(?:[Zz]|([+-])(\d\d):?(\d\d)?)")
 
+# By PostgreSQL, in a text.
+NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
+
 # Column of a session: the field it is taken from, and whether of the first or
 # of the last event that has one.
 FIRST, LAST = "first", "last"
@@ -63,8 +66,7 @@ def text_of(value):
         return None
     if not isinstance(value, str):
         value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    # PostgreSQL can store neither.
-    return re.sub("[\0\ud800-\udfff]", "\ufffd", value)
+    return NOT_STORABLE.sub("\ufffd", value)
 
 
 def project_of(event):
@@ -97,14 +99,19 @@ class Session:
 
     def __init__(self):
         self.events = {}  # by order key, which no two have in common
+        self.ordered = None
 
     def add(self, event, user_agent):
         """One more event that is not a repeat."""
         self.events[order_key(event)] = (event, user_agent)
+        self.ordered = None
 
     def in_order(self):
         """[(order key, event, user agent)], from first to last."""
-        return [(key, *self.events[key]) for key in sorted(self.events)]
+        if self.ordered is None:
+            self.ordered = [
+                (key, *self.events[key]) for key in sorted(self.events)]
+        return self.ordered
 
     def found(self, column):
         """(value, order key) of a merged column; (None, None) without one."""
@@ -157,11 +164,11 @@ class Sessions:
     def receive(self, events, user_agent=None):
         """Takes events; the first with an identity counts."""
         for event in events:
-            if identity(event) in self.seen:
-                continue
-            self.seen.add(identity(event))
-            self.sessions.setdefault(
-                identity(event)[:2], Session()).add(event, user_agent)
+            known = identity(event)
+            if known not in self.seen:
+                self.seen.add(known)
+                self.sessions.setdefault(
+                    known[:2], Session()).add(event, user_agent)
 
     def rows(self):
         """What stored_sessions() must give."""
