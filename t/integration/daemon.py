@@ -72,6 +72,7 @@ class Daemon:
         self.conf = self.dir + "/productgraph.conf"
         self.log_path = self.dir + "/log"
         self.sanitizer_dir = self.dir + "/sanitizer"
+        self.sanitizer_options = ""
         self.port = free_port()
         self.tls_port = free_port()
         self.cert, key = make_certificate(self.dir)
@@ -146,8 +147,8 @@ class Daemon:
         which the search for leaks would need.
         """
         leaks = 0 if os.geteuid() == 0 else 1
-        options = "log_path=%s/report:detect_leaks=%d" % (
-            self.sanitizer_dir, leaks)
+        options = "log_path=%s/report:detect_leaks=%d%s" % (
+            self.sanitizer_dir, leaks, self.sanitizer_options)
         return clean_environment(
             ASAN_OPTIONS=options,
             UBSAN_OPTIONS="print_stacktrace=1:log_path=%s/report"

@@ -13,7 +13,8 @@ import pytest
 from client import event
 from cluster import Held, HeldCommits, wait_until
 from ledger import Delivery, Ledger
-from test_aggregator import HEAD, TERMINATE, rings_open
+from test_aggregator import (HEAD, TERMINATE, post_until_accepted,
+                             rings_open)
 from traffic import Traffic, check_events, check_sessions
 
 
@@ -116,8 +117,9 @@ def test_in_a_later_batch(make_daemon, database, postgres, cache, between):
     elif between == "backends":
         assert database.value(TERMINATE) >= 1
     again = [one(number, page__path="/second") for number in range(20)]
-    wait_until(lambda: daemon.post(again[:10]).status == 202, 20, "a 202")
-    accepted(daemon, again[5:])
+    for part in (again[:10], again[5:]):
+        # It may be noticed at any moment that the connection is gone.
+        post_until_accepted(daemon, part)
     check_first(database, 20)
 
 
