@@ -25,8 +25,8 @@ EVERY_POSTGRESQL = (
     "test_sql")
 # The database is only where events end up: against Debian's.
 ONE_POSTGRESQL = (
-    "test_browser", "test_connections", "test_daemon", "test_events",
-    "test_http", "test_master", "test_separation")
+    "test_browser", "test_connections", "test_daemon", "test_encodings",
+    "test_events", "test_http", "test_master", "test_separation")
 
 
 def pytest_configure(config):

@@ -95,15 +95,15 @@ static struct {
 } model[MODEL_SESSIONS];
 
 static void
-model_name(size_t i, char id[16])
+model_name(size_t i, char id[32])
 {
-	(void)snprintf(id, 16, "session %zu", i / 2);
+	(void)snprintf(id, 32, "session %zu", i / 2);
 }
 
 static struct cached_session *
 model_find(struct session_cache *cache, size_t i)
 {
-	char id[16];
+	char id[32];
 
 	model_name(i, id);
 	return find(cache, i % 2, id);
@@ -178,7 +178,7 @@ static void
 model_step(struct session_cache *cache, uint64_t now)
 {
 	size_t i = random_next() % MODEL_SESSIONS;
-	char id[16];
+	char id[32];
 
 	if (!model[i].there) {
 		model_name(i, id);
