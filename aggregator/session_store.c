@@ -944,8 +944,15 @@ session_store_keep(struct session_store *store, struct batch *batch)
 void
 session_store_forget(struct session_store *store, struct batch *batch)
 {
+	struct session *session;
+	size_t i;
+
+	for (i = 0; i < batch->sessions.n; i++) {
+		session = &batch->sessions.items[i];
+		if (session->cached != NULL)
+			session_cache_forget(store->cache, session->cached);
+	}
 	sessions_unlearn(&batch->sessions);
-	session_cache_clear(store->cache);
 }
 
 /* ---- life ---------------------------------------------------------------- */

@@ -52,7 +52,7 @@ void session_store_merge(struct session_store *, struct batch *);
 
 /* The batch is committed: what it brought goes into the cache. */
 void session_store_keep(struct session_store *, struct batch *);
-/* What the cache says is not so. */
+/* What the cache says of the batch's sessions is not so. */
 void session_store_forget(struct session_store *, struct batch *);
 
 #endif

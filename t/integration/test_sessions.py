@@ -445,7 +445,7 @@ def test_a_session_of_100000_events(make_daemon, database, cache):
 def test_100000_sessions_in_one_batch(make_daemon, database):
     daemon = make_daemon(
         workers=2, ring_size="128m", http={"ack_timeout": "60s"},
-        postgres={"batch_rows": 100000, "batch_bytes": "1g",
+        postgres={"batch_rows": 100000, "batch_bytes": "128m",
                   "batch_delay": "60s"}).start()
     bodies = in_bodies([event(
         event_id="evt", session__id="sess_%d" % i, page__path="/%d" % i)
