@@ -172,12 +172,16 @@ class Cluster:
             self.stop("immediate")
         shutil.rmtree(self.dir, ignore_errors=True)
 
+    def psql_command(self, database, user="postgres"):
+        """The command line of a psql."""
+        return [self.bindir + "/psql", "-XqAt", "-v", "ON_ERROR_STOP=1",
+                "-h", self.socket_dir, "-p", str(self.port), "-U", user,
+                "-d", database]
+
     def psql(self, database, sql, *args, user="postgres"):
         """Runs SQL and returns what psql prints; raises on any error."""
         done = subprocess.run(
-            [self.bindir + "/psql", "-XqAt", "-v", "ON_ERROR_STOP=1",
-             "-h", self.socket_dir, "-p", str(self.port), "-U", user,
-             "-d", database, *args],
+            [*self.psql_command(database, user), *args],
             input=sql, text=True, capture_output=True, check=False,
             env=clean_environment(PGPASSWORD=PASSWORD))
         if done.returncode != 0:

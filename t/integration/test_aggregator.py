@@ -7,13 +7,14 @@ import glob
 import os
 import struct
 import statistics
+import subprocess
 import threading
 import time
 
 import pytest
 
 from client import event, unique
-from cluster import HeldCommits, wait_until
+from cluster import HeldCommits, clean_environment, wait_until
 from daemon import Daemon
 from ledger import Ledger
 
@@ -113,7 +114,26 @@ class HungCommit:
 
     def __enter__(self):
         self.set_standby("nobody")
+        # The server takes the setting up in its own time.
+        wait_until(self.hangs, 10, "a setting in force")
         return self
+
+    def hangs(self):
+        """Whether a COMMIT of our own hangs; it is ended then."""
+        command = self.database.cluster.psql_command(self.database.name)
+        with subprocess.Popen(
+                command + ["-c", "SELECT pg_logical_emit_message(true, '', '')"],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=clean_environment()) as probe:
+            try:
+                probe.wait(0.5)
+                return False
+            except subprocess.TimeoutExpired:
+                ended = self.database.value(
+                    "SELECT count(pg_terminate_backend(pid))"
+                    " FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+        wait_until(lambda: self.database.value(self.WAITING) == 0)
+        return ended == 1
 
     def __exit__(self, *_):
         self.set_standby("")
