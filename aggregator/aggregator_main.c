@@ -270,9 +270,9 @@ aggregator_connections(struct aggregator *aggregator, struct err *err)
 	if (aggregator->readiness == NULL || aggregator->keys == NULL ||
 	    aggregator->key_use == NULL || aggregator->months == NULL)
 		return err_set(err, "out of memory");
-	aggregator->writer =
-	    writer_create(aggregator->base, cfg, aggregator->boot->shm,
-		aggregator->data_info, aggregator->months, &writer, err);
+	aggregator->writer = writer_create(aggregator->base, cfg,
+	    aggregator->boot->shm, aggregator->table, aggregator->data_info,
+	    aggregator->months, &writer, err);
 	return aggregator->writer == NULL ? -1 : 0;
 }
 

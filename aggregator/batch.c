@@ -245,6 +245,34 @@ is_text(const struct row_value *value)
 	    (size_t)value->length;
 }
 
+/*
+ * Sessions are found by their project: a worker that lies about whose it is
+ * could give one tenant another's.  Most rows are of the tenant of the one
+ * before.
+ */
+static bool
+is_tenants(struct batch *batch, const struct row_value *values)
+{
+	const uint8_t *org = values[FIELD_ORG_ID].data;
+	const uint8_t *id = values[FIELD_PROJECT_ID].data;
+	struct project project;
+	char name[UUID_TEXT];
+
+	if (batch->projects == NULL)
+		return true;
+	if (memcmp(batch->tenant, org, UUID_BYTES) == 0 &&
+	    memcmp(batch->tenant + UUID_BYTES, id, UUID_BYTES) == 0)
+		return true;
+	uuid_format(id, name);
+	if (keytable_find_project(batch->projects, name, strlen(name), NULL, 0,
+		&project) != KEYTABLE_FOUND ||
+	    memcmp(project.org_id, org, UUID_BYTES) != 0)
+		return false;
+	memcpy(batch->tenant, org, UUID_BYTES);
+	memcpy(batch->tenant + UUID_BYTES, id, UUID_BYTES);
+	return true;
+}
+
 /* Finds the tuple at *at and moves *at behind it.  False: it is none. */
 static bool
 row_take(const struct buf *record, size_t *at, struct incoming *in)
@@ -355,7 +383,8 @@ batch_add_rows(struct batch *batch, bool *whole)
 		return -1;
 	at = record.rows_at;
 	while (*whole && at < batch->record.len) {
-		*whole = row_take(&batch->record, &at, &in);
+		*whole = row_take(&batch->record, &at, &in) &&
+		    is_tenants(batch, in.values);
 		if (!*whole)
 			break;
 		if ((added = row_add(batch, &in, most)) == -1)
@@ -504,9 +533,11 @@ batch_write_session_keys(struct batch *batch)
 /* ---- life ---------------------------------------------------------------- */
 
 void
-batch_init(struct batch *batch, struct session_cache *cache)
+batch_init(struct batch *batch, struct session_cache *cache,
+    const struct keytable *projects)
 {
 	memset(batch, 0, sizeof(*batch));
+	batch->projects = projects;
 	batch->sessions.cache = cache;
 }
 
@@ -545,6 +576,8 @@ batch_clear(struct batch *batch, size_t keep_bytes)
 	}
 	batch->nleaves = batch->rows = batch->bytes = batch->last = 0;
 	batch->repeats = 0;
+	/* Projects may have gone since. */
+	memset(batch->tenant, 0, sizeof(batch->tenant));
 	seen_rebuild(batch);
 	sessions_clear(&batch->sessions, keep_bytes);
 }

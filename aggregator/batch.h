@@ -8,9 +8,9 @@
  *           next batch
  * Promises  believes nothing of what a worker wrote: a record is copied first,
  *           then the copy is checked.  A record adds BATCH_MONTHS_MAX months
- *           at most, so that no row costs more than the next.  An event that
- *           is in the batch already, or that the cache of sessions knows, is
- *           left out
+ *           at most, so that no row costs more than the next.  A row's project
+ *           is one of its organisation.  An event that is in the batch
+ *           already, or that the cache of sessions knows, is left out
  * Failure   -1 when there is no memory; the batch is then what it was before
  * Tests     t/unit/batch_test.c
  */
@@ -24,6 +24,7 @@
 #include "aggregator/event_key.h"
 #include "aggregator/sessions.h"
 #include "common/buf.h"
+#include "common/keytable.h"
 
 /* The month of rows that belong to none that PostgreSQL knows. */
 #define BATCH_NO_MONTH INT64_MIN
@@ -63,19 +64,25 @@ struct batch {
 	struct buf keys; /* ids of the API keys used, UUID_BYTES each */
 
 	/* private */
-	struct buf record; /* the copy being checked */
-	size_t last;       /* the leaf that the last row went to */
-	uint64_t *seen;    /* a table of rows: leaf and row, plus 1 */
+	const struct keytable *projects; /* borrowed; may be NULL */
+	uint8_t
+	    tenant[2 * UUID_BYTES]; /* organisation and project found last */
+	struct buf record;          /* the copy being checked */
+	size_t last;                /* the leaf that the last row went to */
+	uint64_t *seen;             /* a table of rows: leaf and row, plus 1 */
 	size_t seen_places;
 };
 
-/* The cache is borrowed; NULL for none. */
-void batch_init(struct batch *, struct session_cache *);
+/* Both are borrowed; NULL for no cache, and for projects that are not checked.
+ */
+void batch_init(
+    struct batch *, struct session_cache *, const struct keytable *projects);
 
 /*
  * Adds the rows of a ring record.  *whole becomes false when it began with
- * something that is no head, or ended in something that is no row, or in a
- * month too many: what came before is in the batch, the rest is lost.
+ * something that is no head, or ended in something that is no row, in a row of
+ * a project that its organisation does not have, or in a month too many: what
+ * came before is in the batch, the rest is lost.
  */
 int batch_add(struct batch *, const uint8_t *payload, size_t bytes,
     bool *whole) MUST_CHECK;

@@ -331,8 +331,9 @@ intake_listen(struct intake *in, struct event_base *base, struct err *err)
 
 struct intake *
 intake_create(struct event_base *base, const struct cfg *cfg,
-    const struct shm *shm, struct session_cache *cache, void (*wake)(void *arg),
-    void *arg, struct err *err)
+    const struct shm *shm, struct session_cache *cache,
+    const struct keytable *projects, void (*wake)(void *arg), void *arg,
+    struct err *err)
 {
 	struct intake *in;
 
@@ -340,7 +341,7 @@ intake_create(struct event_base *base, const struct cfg *cfg,
 		(void)err_set(err, "out of memory");
 		return NULL;
 	}
-	batch_init(&in->batch, cache);
+	batch_init(&in->batch, cache, projects);
 	in->batch_rows = cfg->batch_rows;
 	in->batch_bytes = cfg->batch_bytes;
 	in->batch_delay_ms = cfg->batch_delay_ms;

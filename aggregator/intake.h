@@ -33,10 +33,10 @@ enum intake_result {
 
 struct intake;
 
-/* The cache of sessions is borrowed. */
+/* The cache of sessions and the table of projects are borrowed. */
 struct intake *intake_create(struct event_base *, const struct cfg *,
-    const struct shm *, struct session_cache *, void (*wake)(void *arg),
-    void *arg, struct err *);
+    const struct shm *, struct session_cache *, const struct keytable *,
+    void (*wake)(void *arg), void *arg, struct err *);
 void intake_destroy(struct intake *);
 
 enum intake_result intake_collect(struct intake *);

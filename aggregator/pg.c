@@ -375,6 +375,10 @@ answer_take(struct pg *pg, PGresult *result)
 		PQclear(pg->result);
 		pg->result = result;
 		return;
+	case PGRES_SINGLE_TUPLE:
+		if (!request->each(request->arg, result))
+			pg_drop(pg, "no memory for an answer");
+		break;
 	case PGRES_COPY_IN:
 		/* Twice: libpq refused the data, not the server. */
 		if (pg->copy_part != COPY_NONE) {
@@ -420,9 +424,11 @@ request_send(struct pg *pg, const struct pg_request *request)
 {
 	if (request->nparams == 0 && !request->binary)
 		return PQsendQuery(pg->conn, request->sql) == 1;
-	return PQsendQueryParams(pg->conn, request->sql, request->nparams, NULL,
-		   request->values, request->lengths, request->formats,
-		   request->binary) == 1;
+	if (PQsendQueryParams(pg->conn, request->sql, request->nparams, NULL,
+		request->values, request->lengths, request->formats,
+		request->binary) != 1)
+		return false;
+	return request->each == NULL || PQsetSingleRowMode(pg->conn) == 1;
 }
 
 /* Sends the first of the queue.  done() may submit more, or drop all. */

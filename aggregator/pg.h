@@ -71,6 +71,11 @@ struct pg_request {
 	const int *lengths;
 	const int *formats;
 	bool binary; /* the result's format */
+	/*
+	 * Gets each row as it arrives, in a result of one, so that no answer is
+	 * held whole; NULL for none.  False: no memory for it, give up.
+	 */
+	bool (*each)(void *arg, const PGresult *row);
 	/* Binary COPY tuples, without header and trailer; for COPY FROM. */
 	const char *copy;
 	size_t copy_bytes;

@@ -15,13 +15,25 @@
 #include <string.h>
 
 #include "aggregator/pg_array.h"
+#include "aggregator/session_sql.h"
 #include "common/log.h"
 
 /* session_key, two more ids or the count expected, session_id; the rest. */
 #define ARRAYS (4 + SESSION_TIMES + SESSION_COUNTS + 2 * SESSION_VALUES)
 
-/* Of the cache's keys, those that one batch may load: the answer is in RAM. */
+/*
+ * A part of the cache that one batch may load anew; sessions beyond it are
+ * probed this time.
+ */
 #define LOAD_PART 4
+
+/*
+ * Sessions, or events, that one statement looks for.  A statement has a
+ * deadline, and how long one of these takes depends on the months that their
+ * session spans and on what PostgreSQL has in memory: 0.1 ms with 120 months.
+ */
+#define LOADS_AT_ONCE 500
+#define PROBES_AT_ONCE 2000
 
 struct probe {
 	uint32_t leaf;
@@ -41,7 +53,9 @@ struct session_store {
 	struct batch *batch;
 	struct buf picked; /* uint32_t: numbers of sessions, in order */
 	struct buf probes; /* struct probe */
-	int64_t from;      /* the spans added lie between */
+	size_t first; /* of either, that the statement under way is about */
+	size_t next;  /* behind the last of these */
+	int64_t from; /* the spans added lie between */
 	int64_t to;
 	bool repeats; /* some row was found to be one */
 
@@ -52,169 +66,6 @@ struct session_store {
 	size_t narrays;
 	struct pg_request request;
 };
-
-static void probe(struct session_store *);
-static void merge_known(struct session_store *);
-
-/* ---- statements ---------------------------------------------------------- */
-
-static const char lookup_sql[] =
-    "SELECT n.i, s.session_key, s.event_count, s.started_at, s.ended_at,"
-    " CASE WHEN s.session_key IS NULL"
-    " THEN nextval('public.session_keys') END"
-    " FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY"
-    " AS n(project_id, session_id, i)"
-    " LEFT JOIN public.session_state s USING (project_id, session_id)";
-
-enum {
-	LOOKUP_I,
-	LOOKUP_KEY,
-	LOOKUP_COUNT,
-	LOOKUP_START,
-	LOOKUP_END,
-	LOOKUP_NEW_KEY
-};
-
-/*
- * The outer bounds let the planner leave out months, the inner the executor.
- * OFFSET 0 keeps the planner from turning the loop around: new partitions have
- * no statistics, and it would rather read one than trust an index.
- */
-static const char load_sql[] =
-    "SELECT n.i, e.event_id"
-    " FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[])"
-    " WITH ORDINALITY AS n(session_key, started_at, ended_at, i),"
-    " LATERAL (SELECT event_id FROM public.events"
-    " WHERE session_key = n.session_key"
-    " AND \"timestamp\" BETWEEN n.started_at AND n.ended_at"
-    " AND \"timestamp\" BETWEEN ($4::timestamptz[])[1]"
-    " AND ($4::timestamptz[])[2] OFFSET 0) AS e";
-
-static const char probe_sql[] =
-    "SELECT n.i"
-    " FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[],"
-    " $4::text[])"
-    " WITH ORDINALITY AS n(session_key, started_at, ended_at, event_id, i)"
-    " WHERE EXISTS (SELECT FROM public.events e"
-    " WHERE e.session_key = n.session_key"
-    " AND hashtextextended(e.event_id, 0) = hashtextextended(n.event_id, 0)"
-    " AND e.event_id = n.event_id"
-    " AND e.\"timestamp\" BETWEEN n.started_at AND n.ended_at"
-    " AND e.\"timestamp\" BETWEEN ($5::timestamptz[])[1]"
-    " AND ($5::timestamptz[])[2] OFFSET 0)";
-
-static int
-append_columns(struct buf *sql)
-{
-	size_t i;
-
-	for (i = 0; i < SESSION_TIMES; i++) {
-		if (buf_printf(sql, ", %s", session_times[i].name) == -1)
-			return -1;
-	}
-	for (i = 0; i < SESSION_COUNTS; i++) {
-		if (buf_printf(sql, ", %s", session_counts[i].name) == -1)
-			return -1;
-	}
-	for (i = 0; i < SESSION_VALUES; i++) {
-		if (buf_printf(sql, ", %s, %s_order", session_values[i].name,
-			session_values[i].name) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-/* The arrays of append_columns(), from $first on. */
-static int
-append_arrays(struct buf *sql, int first)
-{
-	size_t i;
-
-	for (i = 0; i < SESSION_TIMES; i++) {
-		if (buf_printf(sql, ", $%d::timestamptz[]", first++) == -1)
-			return -1;
-	}
-	for (i = 0; i < SESSION_COUNTS; i++) {
-		if (buf_printf(sql, ", $%d::bigint[]", first++) == -1)
-			return -1;
-	}
-	for (i = 0; i < SESSION_VALUES; i++, first += 2) {
-		if (buf_printf(sql, ", $%d::text[], $%d::bytea[]", first,
-			first + 1) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-build_insert(struct buf *sql)
-{
-	if (buf_puts(sql,
-		"INSERT INTO public.session_state"
-		" (session_key, org_id, project_id, session_id") == -1 ||
-	    append_columns(sql) == -1 ||
-	    buf_puts(sql,
-		") SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::uuid[],"
-		" $4::text[]") == -1 ||
-	    append_arrays(sql, 5) == -1 ||
-	    buf_puts(sql, ") ON CONFLICT DO NOTHING") == -1)
-		return -1;
-	return buf_append(sql, "", 1);
-}
-
-/* How each column takes in what the batch has of it; nulls are left out. */
-static int
-append_merges(struct buf *sql)
-{
-	const char *name, *least;
-	size_t i;
-
-	for (i = 0; i < SESSION_TIMES; i++) {
-		name = session_times[i].name;
-		least = session_times[i].merge == SESSION_LEAST ? "least"
-								: "greatest";
-		if (buf_printf(sql, ", %s = %s(s.%s, n.%s)", name, least, name,
-			name) == -1)
-			return -1;
-	}
-	for (i = 0; i < SESSION_COUNTS; i++) {
-		name = session_counts[i].name;
-		if (buf_printf(sql, ", %s = s.%s + n.%s", name, name, name) ==
-		    -1)
-			return -1;
-	}
-	for (i = 0; i < SESSION_VALUES; i++) {
-		bool first = session_values[i].merge == SESSION_FIRST;
-
-		name = session_values[i].name;
-		if (buf_printf(sql,
-			", %s = CASE WHEN s.%s_order IS NULL"
-			" OR n.%s_order %c s.%s_order THEN n.%s ELSE s.%s END"
-			", %s_order = %s(s.%s_order, n.%s_order)",
-			name, name, name, first ? '<' : '>', name, name, name,
-			name, first ? "least" : "greatest", name, name) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-build_update(struct buf *sql)
-{
-	if (buf_puts(sql,
-		"UPDATE public.session_state AS s SET updated_at = now()") ==
-		-1 ||
-	    append_merges(sql) == -1 ||
-	    buf_puts(sql, " FROM unnest($1::bigint[], $2::bigint[]") == -1 ||
-	    append_arrays(sql, 3) == -1 ||
-	    buf_puts(sql, ") AS n(session_key, expected") == -1 ||
-	    append_columns(sql) == -1 ||
-	    buf_puts(sql,
-		") WHERE s.session_key = n.session_key"
-		" AND s.event_count = n.expected") == -1)
-		return -1;
-	return buf_append(sql, "", 1);
-}
 
 /* ---- requests ------------------------------------------------------------ */
 
@@ -234,7 +85,8 @@ next_array(struct session_store *store, enum pg_type type)
 }
 
 static void
-submit(struct session_store *store, const char *sql, pg_done_fn *done)
+submit(struct session_store *store, const char *sql, pg_done_fn *done,
+    bool (*each)(void *arg, const PGresult *))
 {
 	size_t i;
 
@@ -250,6 +102,7 @@ submit(struct session_store *store, const char *sql, pg_done_fn *done)
 	    .lengths = store->lengths,
 	    .formats = store->formats,
 	    .binary = true,
+	    .each = each,
 	    .done = done,
 	    .arg = store,
 	};
@@ -289,11 +142,11 @@ pick(struct session_store *store, size_t number)
 	return buf_append(&store->picked, &n, sizeof(n));
 }
 
-/* The session that a row of a result is about: its first column, from 1. */
-static struct session *
-picked_by(const struct session_store *store, const PGresult *result, int row)
+/* Which of those asked for a row of a result is about: its first column. */
+static size_t
+asked(const struct session_store *store, const PGresult *result, int row)
 {
-	return picked(store, (size_t)int8_of(result, row, 0) - 1);
+	return store->first + (size_t)int8_of(result, row, 0) - 1;
 }
 
 /* ---- 3. what a batch may not hold ---------------------------------------- */
@@ -304,27 +157,7 @@ learnt(struct session_store *store)
 	if (store->repeats)
 		batch_drop_repeats(store->batch);
 	batch_write_session_keys(store->batch);
-	store->learnt(store->arg, SESSION_STORED, NULL);
-}
-
-static void
-on_probed(void *arg, const PGresult *result, const struct pg_fault *fault)
-{
-	struct session_store *store = arg;
-	const struct probe *probes = (const void *)store->probes.data;
-	const struct probe *at;
-	int i;
-
-	if (fault != NULL) {
-		store->learnt(store->arg, SESSION_FAILED, fault);
-		return;
-	}
-	for (i = 0; i < PQntuples(result); i++) {
-		at = &probes[int8_of(result, i, 0) - 1];
-		store->batch->leaves[at->leaf].rows[at->row].is_repeat = true;
-		store->repeats = true;
-	}
-	learnt(store);
+	store->learnt(store->arg, STORE_DONE, NULL);
 }
 
 static int
@@ -364,51 +197,104 @@ end_spans(struct session_store *store)
 	return pg_array_add_int8(outer, store->to);
 }
 
-/* Asks for one row, if its session is too large for the cache. */
 static int
-probe_row(struct session_store *store, uint32_t leaf, uint32_t row)
+add_probe(struct session_store *store, const struct probe *at)
 {
-	const struct batch_leaf *rows = &store->batch->leaves[leaf];
-	const struct session *session =
-	    &store->batch->sessions.items[rows->rows[row].session];
-	const struct probe at = {leaf, row};
+	const struct batch_leaf *leaf = &store->batch->leaves[at->leaf];
 	const char *id;
 	size_t bytes;
 
-	if (session->known != SESSION_LARGE)
-		return 0;
-	id = batch_value(rows, row, FIELD_EVENT_ID, &bytes);
-	if (id == NULL || add_span(store, session) == -1 ||
-	    pg_array_add(&store->arrays[3], id, bytes) == -1)
+	id = batch_value(leaf, at->row, FIELD_EVENT_ID, &bytes);
+	if (id == NULL ||
+	    add_span(store,
+		&store->batch->sessions.items[leaf->rows[at->row].session]) ==
+		-1)
 		return -1;
-	return buf_append(&store->probes, &at, sizeof(at));
+	return pg_array_add(&store->arrays[3], id, bytes);
 }
 
-static void
-probe(struct session_store *store)
+static struct probe
+probe_at(const struct session_store *store, size_t i)
 {
-	const struct batch *batch = store->batch;
-	uint32_t leaf, row;
+	struct probe at;
 
-	buf_clear(&store->probes);
+	memcpy(&at, store->probes.data + i * sizeof(at), sizeof(at));
+	return at;
+}
+
+static void on_probed(void *, const PGresult *, const struct pg_fault *);
+
+/* The next events, or the end. */
+static void
+probe_next(struct session_store *store)
+{
+	const size_t n = store->probes.len / sizeof(struct probe);
+	struct probe at;
+
+	if (store->next == n) {
+		learnt(store);
+		return;
+	}
+	store->first = store->next;
 	if (begin_spans(store) == -1 || next_array(store, PG_TEXT) == NULL) {
 		no_memory(store);
 		return;
 	}
-	for (leaf = 0; leaf < batch->nleaves; leaf++) {
-		for (row = 0; row < batch->leaves[leaf].nrows; row++) {
-			if (probe_row(store, leaf, row) == -1) {
+	for (; store->next < n && store->next - store->first < PROBES_AT_ONCE;
+	     store->next++) {
+		at = probe_at(store, store->next);
+		if (add_probe(store, &at) == -1) {
+			no_memory(store);
+			return;
+		}
+	}
+	if (end_spans(store) == -1)
+		no_memory(store);
+	else
+		submit(store, session_probe_sql, on_probed, NULL);
+}
+
+static void
+on_probed(void *arg, const PGresult *result, const struct pg_fault *fault)
+{
+	struct session_store *store = arg;
+	struct probe at;
+	int i;
+
+	if (fault != NULL) {
+		store->learnt(store->arg, STORE_FAILED, fault);
+		return;
+	}
+	for (i = 0; i < PQntuples(result); i++) {
+		at = probe_at(store, asked(store, result, i));
+		store->batch->leaves[at.leaf].rows[at.row].is_repeat = true;
+		store->repeats = true;
+	}
+	probe_next(store);
+}
+
+/* All events of sessions whose keys are not here. */
+static void
+probe(struct session_store *store)
+{
+	const struct batch *batch = store->batch;
+	const struct batch_leaf *leaf;
+	struct probe at;
+
+	buf_clear(&store->probes);
+	for (at.leaf = 0; at.leaf < batch->nleaves; at.leaf++) {
+		leaf = &batch->leaves[at.leaf];
+		for (at.row = 0; at.row < leaf->nrows; at.row++) {
+			if (batch->sessions.items[leaf->rows[at.row].session]
+				    .known == SESSION_PROBED &&
+			    buf_append(&store->probes, &at, sizeof(at)) == -1) {
 				no_memory(store);
 				return;
 			}
 		}
 	}
-	if (store->probes.len == 0)
-		learnt(store);
-	else if (end_spans(store) == -1)
-		no_memory(store);
-	else
-		submit(store, probe_sql, on_probed);
+	store->next = 0;
+	probe_next(store);
 }
 
 /* ---- 2. the events of sessions that are there ---------------------------- */
@@ -433,53 +319,51 @@ mark_repeats(struct session_store *store)
 }
 
 static void
-on_loaded(void *arg, const PGresult *result, const struct pg_fault *fault)
+loaded(struct session_store *store)
 {
-	struct session_store *store = arg;
 	struct session *session;
-	struct event_key key;
-	size_t j;
-	int i;
+	size_t i;
 
-	if (fault != NULL) {
-		store->learnt(store->arg, SESSION_FAILED, fault);
-		return;
-	}
-	for (i = 0; i < PQntuples(result); i++) {
-		session = picked_by(store, result, i);
-		key = event_key_of(PQgetvalue(result, i, 1),
-		    (size_t)PQgetlength(result, i, 1));
-		if (cached_session_learn(store->cache, session->cached, key) ==
-		    -1) {
-			no_memory(store);
-			return;
-		}
-	}
-	for (j = 0; j < picked_count(store); j++) {
-		session = picked(store, j);
+	for (i = 0; i < picked_count(store); i++) {
+		session = picked(store, i);
 		session->known =
-		    session->cached->is_large ? SESSION_LARGE : SESSION_CACHED;
+		    session->cached->is_large ? SESSION_PROBED : SESSION_CACHED;
 	}
 	mark_repeats(store);
 	probe(store);
 }
 
-/* The sessions picked. */
-static void
-load(struct session_store *store)
+/* An event of one of the sessions. */
+static bool
+on_event(void *arg, const PGresult *row)
 {
-	size_t i;
+	struct session_store *store = arg;
+	const struct session *session = picked(store, asked(store, row, 0));
 
-	if (picked_count(store) == 0) {
-		probe(store);
+	return cached_session_learn(store->cache, session->cached,
+		   event_key_of(PQgetvalue(row, 0, 1),
+		       (size_t)PQgetlength(row, 0, 1))) == 0;
+}
+
+static void on_loaded(void *, const PGresult *, const struct pg_fault *);
+
+/* The next of the sessions picked, or the end. */
+static void
+load_next(struct session_store *store)
+{
+	if (store->next == picked_count(store)) {
+		loaded(store);
 		return;
 	}
+	store->first = store->next;
 	if (begin_spans(store) == -1) {
 		no_memory(store);
 		return;
 	}
-	for (i = 0; i < picked_count(store); i++) {
-		if (add_span(store, picked(store, i)) == -1) {
+	for (; store->next < picked_count(store) &&
+	     store->next - store->first < LOADS_AT_ONCE;
+	     store->next++) {
+		if (add_span(store, picked(store, store->next)) == -1) {
 			no_memory(store);
 			return;
 		}
@@ -487,15 +371,26 @@ load(struct session_store *store)
 	if (end_spans(store) == -1)
 		no_memory(store);
 	else
-		submit(store, load_sql, on_loaded);
+		submit(store, session_load_sql, on_loaded, on_event);
+}
+
+static void
+on_loaded(void *arg, const PGresult *result, const struct pg_fault *fault)
+{
+	struct session_store *store = arg;
+
+	(void)result;
+	if (fault != NULL)
+		store->learnt(store->arg, STORE_FAILED, fault);
+	else
+		load_next(store);
 }
 
 /* ---- 1. sessions that nothing is known of -------------------------------- */
 
-/* In the database: takes it into the cache, as yet without its events. */
+/* Takes it into the cache, as yet without its events. */
 static int
-session_found(struct session_store *store, struct session *session,
-    const PGresult *result, int row)
+session_cache_it(struct session_store *store, struct session *session)
 {
 	const char *id = session_bytes(
 	    &store->batch->sessions, store->batch->leaves, &session->id);
@@ -504,10 +399,6 @@ session_found(struct session_store *store, struct session *session,
 	    session->project_id, id, session->id.len);
 	if (session->cached == NULL)
 		return -1;
-	session->session_key = int8_of(result, row, LOOKUP_KEY);
-	session->event_count = int8_of(result, row, LOOKUP_COUNT);
-	session->started_us = int8_of(result, row, LOOKUP_START);
-	session->ended_us = int8_of(result, row, LOOKUP_END);
 	session->cached->session_key = session->session_key;
 	session->cached->event_count = session->event_count;
 	session->cached->started_us = session->started_us;
@@ -515,47 +406,62 @@ session_found(struct session_store *store, struct session *session,
 	return 0;
 }
 
-/* Those that are there and fit are picked, to be loaded. */
+/* A session's row, or the key it will have. */
+static void
+session_take(struct session *session, const PGresult *result, int row)
+{
+	if (PQgetisnull(result, row, LOOKUP_KEY)) {
+		session->known = SESSION_NEW;
+		session->session_key = int8_of(result, row, LOOKUP_NEW_KEY);
+		session->event_count = 0;
+		return;
+	}
+	session->known = SESSION_PROBED;
+	session->session_key = int8_of(result, row, LOOKUP_KEY);
+	session->event_count = int8_of(result, row, LOOKUP_COUNT);
+	session->started_us = int8_of(result, row, LOOKUP_START);
+	session->ended_us = int8_of(result, row, LOOKUP_END);
+}
+
+/*
+ * Picks those that are there and fit, to be loaded.  One that is too large is
+ * remembered as such; one that is too much for now is not remembered, and may
+ * be loaded the next time.
+ */
 static int
 take_looked_up(struct session_store *store, const PGresult *result)
 {
 	const uint64_t most = session_cache_most_keys(store->cache);
-	const uint64_t most_loaded = most * LOAD_PART;
-	struct session *session;
 	struct buf found = BUF_INIT;
-	uint64_t loaded = 0, events;
-	int i, ret = -1;
+	struct session *session;
+	uint64_t budget = most * LOAD_PART, events;
+	uint32_t number;
+	int i;
 
 	for (i = 0; i < PQntuples(result); i++) {
-		session = picked_by(store, result, i);
-		if (PQgetisnull(result, i, LOOKUP_KEY)) {
-			session->known = SESSION_NEW;
-			session->session_key =
-			    int8_of(result, i, LOOKUP_NEW_KEY);
-			session->event_count = 0;
+		session = picked(store, asked(store, result, i));
+		session_take(session, result, i);
+		events = (uint64_t)session->event_count;
+		if (session->known == SESSION_NEW ||
+		    (events <= most && events > budget))
+			continue;
+		if (session_cache_it(store, session) == -1)
+			goto no_memory;
+		if (events > most) {
+			cached_session_enlarge(store->cache, session->cached);
 			continue;
 		}
-		if (session_found(store, session, result, i) == -1)
-			goto out;
-		events = (uint64_t)session->event_count;
-		if (events > most || loaded + events > most_loaded) {
-			cached_session_enlarge(store->cache, session->cached);
-			session->known = SESSION_LARGE;
-		} else {
-			uint32_t number =
-			    (uint32_t)(session - store->batch->sessions.items);
-
-			loaded += events;
-			if (buf_append(&found, &number, sizeof(number)) == -1)
-				goto out;
-		}
+		budget -= events;
+		number = (uint32_t)(session - store->batch->sessions.items);
+		if (buf_append(&found, &number, sizeof(number)) == -1)
+			goto no_memory;
 	}
 	buf_free(&store->picked);
 	store->picked = found;
 	return 0;
-out:
+no_memory:
 	buf_free(&found);
-	return ret;
+	return -1;
 }
 
 static void
@@ -564,11 +470,13 @@ on_looked_up(void *arg, const PGresult *result, const struct pg_fault *fault)
 	struct session_store *store = arg;
 
 	if (fault != NULL)
-		store->learnt(store->arg, SESSION_FAILED, fault);
+		store->learnt(store->arg, STORE_FAILED, fault);
 	else if (take_looked_up(store, result) == -1)
 		no_memory(store);
-	else
-		load(store);
+	else {
+		store->next = 0;
+		load_next(store);
+	}
 }
 
 /* The same on every node, of sessions that have no key yet. */
@@ -656,6 +564,7 @@ session_store_learn(struct session_store *store, struct batch *batch)
 {
 	store->batch = batch;
 	store->repeats = false;
+	store->first = 0;
 	if (pick_unknown(store) == -1) {
 		no_memory(store);
 	} else if (picked_count(store) == 0) {
@@ -663,7 +572,7 @@ session_store_learn(struct session_store *store, struct batch *batch)
 	} else if (lookup_build(store) == -1) {
 		no_memory(store);
 	} else {
-		submit(store, lookup_sql, on_looked_up);
+		submit(store, session_lookup_sql, on_looked_up, NULL);
 	}
 }
 
@@ -741,7 +650,7 @@ begin_gains(struct session_store *store)
 
 /* The sessions, new or known, that gain something. */
 static int
-pick_gaining(struct session_store *store, bool new)
+pick_gaining(struct session_store *store, bool are_new)
 {
 	const struct sessions *sessions = &store->batch->sessions;
 	const struct session *session;
@@ -751,11 +660,11 @@ pick_gaining(struct session_store *store, bool new)
 	for (i = 0; i < sessions->n; i++) {
 		session = &sessions->items[i];
 		if (session->counts[SESSION_event_count] > 0 &&
-		    (session->known == SESSION_NEW) == new &&pick(store, i) ==
-			-1)
+		    (session->known == SESSION_NEW) == are_new &&
+		    pick(store, i) == -1)
 			return -1;
 	}
-	sort_picked(store, new ? by_id : by_key);
+	sort_picked(store, are_new ? by_id : by_key);
 	return 0;
 }
 
@@ -767,12 +676,12 @@ merged_all(struct session_store *store, const PGresult *result,
 	const char *rows;
 
 	if (fault != NULL) {
-		store->merged(store->arg, SESSION_FAILED, fault);
+		store->merged(store->arg, STORE_FAILED, fault);
 		return false;
 	}
 	rows = PQcmdTuples((PGresult *)(uintptr_t)result);
 	if (strtoull(rows, NULL, 10) != picked_count(store)) {
-		store->merged(store->arg, SESSION_CHANGED, NULL);
+		store->merged(store->arg, STORE_CHANGED, NULL);
 		return false;
 	}
 	return true;
@@ -784,7 +693,7 @@ on_updated(void *arg, const PGresult *result, const struct pg_fault *fault)
 	struct session_store *store = arg;
 
 	if (merged_all(store, result, fault))
-		store->merged(store->arg, SESSION_STORED, NULL);
+		store->merged(store->arg, STORE_DONE, NULL);
 }
 
 static int
@@ -815,9 +724,9 @@ merge_known(struct session_store *store)
 	if (pick_gaining(store, false) == -1 || update_build(store) == -1)
 		no_memory(store);
 	else if (picked_count(store) == 0)
-		store->merged(store->arg, SESSION_STORED, NULL);
+		store->merged(store->arg, STORE_DONE, NULL);
 	else
-		submit(store, store->update_sql.data, on_updated);
+		submit(store, store->update_sql.data, on_updated, NULL);
 }
 
 static void
@@ -872,7 +781,7 @@ session_store_merge(struct session_store *store, struct batch *batch)
 	else if (picked_count(store) == 0)
 		merge_known(store);
 	else
-		submit(store, store->insert_sql.data, on_inserted);
+		submit(store, store->insert_sql.data, on_inserted, NULL);
 }
 
 /* ---- what is known afterwards -------------------------------------------- */
@@ -881,7 +790,6 @@ session_store_merge(struct session_store *store, struct batch *batch)
 static void
 keep_session(struct session_store *store, struct session *session)
 {
-	const struct batch *batch = store->batch;
 	struct cached_session *cached = session->cached;
 
 	if (session->counts[SESSION_event_count] == 0) {
@@ -890,15 +798,14 @@ keep_session(struct session_store *store, struct session *session)
 		return;
 	}
 	if (cached == NULL) {
-		cached = session_cache_add(store->cache, session->hash,
-		    session->project_id,
-		    session_bytes(
-			&batch->sessions, batch->leaves, &session->id),
-		    session->id.len);
-		if (cached == NULL)
+		/* Of one that was not loaded not even a part is known. */
+		if (session->known != SESSION_NEW)
 			return;
-		session->cached = cached;
-		cached->session_key = session->session_key;
+		session->started_us = session->times[SESSION_started_at];
+		session->ended_us = session->times[SESSION_ended_at];
+		if (session_cache_it(store, session) == -1)
+			return;
+		cached = session->cached;
 	}
 	cached->event_count =
 	    session->event_count + session->counts[SESSION_event_count];
@@ -973,8 +880,8 @@ session_store_create(struct pg *pg, struct session_cache *cache,
 	store->arg = arg;
 	for (i = 0; i < ARRAYS; i++)
 		store->formats[i] = 1;
-	if (build_insert(&store->insert_sql) == -1 ||
-	    build_update(&store->update_sql) == -1) {
+	if (session_insert_sql(&store->insert_sql) == -1 ||
+	    session_update_sql(&store->update_sql) == -1) {
 		session_store_destroy(store);
 		return NULL;
 	}

@@ -6,7 +6,8 @@
  *
  *   look up   sessions that the cache does not know: their keys, or a new one
  *   load      the events of those that are there, into the cache
- *   probe     the events of those that are too large for it
+ *   probe     the events of those that are too large for it, or too much for
+ *             one batch
  *
  * after which the batch holds no event that is stored, and its rows their
  * session's key.  After its rows, session_store_merge(): new sessions are
@@ -29,15 +30,15 @@
 #include "aggregator/pg.h"
 #include "aggregator/session_cache.h"
 
-enum session_stored {
-	SESSION_STORED,
-	SESSION_CHANGED, /* by somebody else: roll back, forget, do it again */
-	SESSION_FAILED,
+enum store_result {
+	STORE_DONE,
+	STORE_CHANGED, /* by somebody else: roll back, forget, do it again */
+	STORE_FAILED,
 };
 
-/* fault is set for SESSION_FAILED alone; borrowed for the call. */
+/* fault is set for STORE_FAILED alone; borrowed for the call. */
 typedef void session_done_fn(
-    void *arg, enum session_stored, const struct pg_fault *);
+    void *arg, enum store_result, const struct pg_fault *);
 
 struct session_store;
 

@@ -132,7 +132,7 @@ session_recall(struct sessions *sessions, struct session *session)
 	if (cached == NULL)
 		return;
 	session->cached = cached;
-	session->known = cached->is_large ? SESSION_LARGE : SESSION_CACHED;
+	session->known = cached->is_large ? SESSION_PROBED : SESSION_CACHED;
 	session->session_key = cached->session_key;
 	session->event_count = cached->event_count;
 	session->started_us = cached->started_us;

@@ -24,12 +24,21 @@
 #include "common/row.h"
 #include "common/uuid.h"
 
-/* What is known of the events that a session has in the database. */
+/*
+ * What is known of the events that a session has in the database.
+ *
+ *   sessions_find()  the cache has it       CACHED, or PROBED if it is large
+ *                    the cache has it not   UNKNOWN
+ *   looked up        it is there            PROBED
+ *                    it is not there        NEW
+ *   loaded                                  CACHED, or PROBED if it got large
+ *   sessions_unlearn()                      UNKNOWN, from all
+ */
 enum session_known {
 	SESSION_UNKNOWN, /* not even whether it is there */
 	SESSION_NEW,     /* it is not there: it has none */
 	SESSION_CACHED,  /* their keys */
-	SESSION_LARGE,   /* the database has to be asked for each event */
+	SESSION_PROBED,  /* the database has to be asked for each event */
 };
 
 /* Bytes of the batch: of a leaf's tuples, or of texts. */

@@ -211,18 +211,18 @@ start_again(struct transaction *tx)
 }
 
 static void
-on_merged(void *arg, enum session_stored stored, const struct pg_fault *fault)
+on_merged(void *arg, enum store_result result, const struct pg_fault *fault)
 {
 	struct transaction *tx = arg;
 
-	switch (stored) {
-	case SESSION_STORED:
+	switch (result) {
+	case STORE_DONE:
 		commit(tx);
 		break;
-	case SESSION_CHANGED:
+	case STORE_CHANGED:
 		start_again(tx);
 		break;
-	case SESSION_FAILED:
+	case STORE_FAILED:
 		failed(tx, fault);
 		break;
 	}
@@ -451,11 +451,11 @@ store_next(struct transaction *tx)
  */
 
 static void
-on_learnt(void *arg, enum session_stored stored, const struct pg_fault *fault)
+on_learnt(void *arg, enum store_result result, const struct pg_fault *fault)
 {
 	struct transaction *tx = arg;
 
-	if (stored != SESSION_STORED) {
+	if (result != STORE_DONE) {
 		failed(tx, fault);
 		return;
 	}

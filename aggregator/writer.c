@@ -414,7 +414,8 @@ writer_name(struct writer *writer, const struct cfg *cfg, const struct shm *shm,
 
 struct writer *
 writer_create(struct event_base *base, const struct cfg *cfg,
-    const struct shm *shm, const struct conninfo *info, struct months *months,
+    const struct shm *shm, const struct keytable *table,
+    const struct conninfo *info, struct months *months,
     const struct writer_handler *handler, struct err *err)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
@@ -448,8 +449,8 @@ writer_create(struct event_base *base, const struct cfg *cfg,
 	    writer->pg, months, writer->cache, on_committed, writer);
 	if (writer->transaction == NULL)
 		goto out;
-	writer->intake =
-	    intake_create(base, cfg, shm, writer->cache, on_wake, writer, err);
+	writer->intake = intake_create(
+	    base, cfg, shm, writer->cache, table, on_wake, writer, err);
 	if (writer->intake == NULL)
 		goto out;
 	return writer;

@@ -55,8 +55,8 @@ struct writer_handler {
 struct writer;
 
 struct writer *writer_create(struct event_base *, const struct cfg *,
-    const struct shm *, const struct conninfo *, struct months *,
-    const struct writer_handler *, struct err *);
+    const struct shm *, const struct keytable *, const struct conninfo *,
+    struct months *, const struct writer_handler *, struct err *);
 void writer_destroy(struct writer *);
 
 void writer_start(struct writer *);

@@ -213,7 +213,7 @@ check_repeats(const uint8_t *data, size_t size, const struct batch *all)
 	bool whole;
 
 	assert(cache != NULL);
-	batch_init(&batch, cache);
+	batch_init(&batch, cache, NULL);
 	known = remember_some(cache, all);
 	if (batch_add(&batch, data, size, &whole) == -1)
 		abort();
@@ -249,7 +249,7 @@ check_record(const uint8_t *data, size_t size)
 	size_t rows;
 	bool whole, again;
 
-	batch_init(&batch, NULL);
+	batch_init(&batch, NULL, NULL);
 	if (batch_add(&batch, data, size, &whole) == -1)
 		abort();
 	check_batch(&batch, 0);

@@ -169,3 +169,17 @@ def test_a_key_is_of_its_projects_organisation(database):
             FROM organizations o, projects p
             WHERE o.slug = 'other' AND p.slug = 'shop'
             """, user="productgraph_admin")
+
+
+def test_every_database_hashes_ids_in_its_own_way(database, postgres):
+    other = postgres.create_database()
+    try:
+        other.migrate()
+        hashes = [d.value("SELECT event_hash('evt_001')")
+                  for d in (database, other)]
+        assert hashes[0] != hashes[1]
+        # All of the seed counts: it is not the public one, nor half of it.
+        assert hashes[0] != database.value(
+            "SELECT hashtextextended('evt_001', 0)")
+    finally:
+        other.drop()

@@ -61,7 +61,7 @@ batch_of(struct session_cache *cache)
 {
 	struct batch batch;
 
-	batch_init(&batch, cache);
+	batch_init(&batch, cache, NULL);
 	return batch;
 }
 
@@ -628,7 +628,7 @@ Test(batch, leaves_out_what_the_cache_knows)
 	expect_id(&batch.leaves[0], 0, "2");
 	cr_expect_eq(batch.sessions.items[0].known, SESSION_CACHED);
 	cr_expect_eq(batch.sessions.items[0].counts[SESSION_event_count], 1);
-	cr_expect_eq(batch.sessions.items[1].known, SESSION_LARGE);
+	cr_expect_eq(batch.sessions.items[1].known, SESSION_PROBED);
 	cr_expect_eq(batch.sessions.items[2].known, SESSION_UNKNOWN);
 	batch_free(&batch);
 	session_cache_destroy(cache);

@@ -42,7 +42,7 @@ set_up(uint32_t batch_rows)
 	cfg.batch_bytes = 1048576;
 	cfg.batch_delay_ms = 0;
 	base = event_base_new();
-	in = intake_create(base, &cfg, shm, NULL, on_wake, NULL, &err);
+	in = intake_create(base, &cfg, shm, NULL, NULL, on_wake, NULL, &err);
 	cr_assert_not_null(in, "%s", err.text);
 	for (i = 0; i < SLOTS; i++) {
 		cr_assert_eq(ring_map(&rings[i], shm->ring_fds[i],

@@ -676,7 +676,7 @@ Test(sessions, recall_what_the_cache_knows)
 	cr_expect_eq(session->started_us, 13);
 	cr_expect_eq(session->ended_us, 14);
 	session = session_of(1, "b");
-	cr_expect_eq(session->known, SESSION_LARGE);
+	cr_expect_eq(session->known, SESSION_PROBED);
 	cr_expect_eq(session->cached, large);
 	session = session_of(2, "a");
 	cr_expect_eq(session->known, SESSION_UNKNOWN);
