@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/keytable.h"
 #include "common/row.h"
 #include "common/timestamp.h"
 #include "t/unit/tuple_kit.h"
@@ -963,4 +964,71 @@ Test(batch, is_what_it_was_wherever_memory_ends)
 		cr_expect_gt(failed, 4, "only %zu allocations", failed);
 		batch_free(&want);
 	}
+}
+
+/* ---- tenants --------------------------------------------------------------
+ */
+
+static void
+add_event_of(char project, const char *id)
+{
+	const struct tuple_kit kit = {
+	    .event_id = id, .session_id = "s", .project = project};
+
+	add_kit(&kit);
+}
+
+Test(batch, takes_rows_of_an_organisations_own_projects)
+{
+	uint8_t org[UUID_BYTES], other[UUID_BYTES], two[UUID_BYTES],
+	    three[UUID_BYTES];
+	struct keytable *table;
+	struct batch batch;
+	struct err err;
+	int fd = keytable_create(65536, &err);
+
+	/* The kit's rows are of organisation 1. */
+	memset(org, 1, sizeof(org));
+	memset(two, 2, sizeof(two));
+	memset(three, 3, sizeof(three));
+	memset(other, 9, sizeof(other));
+	cr_assert_neq(fd, -1);
+	table = keytable_map(fd, true, &err);
+	cr_assert_not_null(table);
+	keytable_begin(table);
+	cr_assert_eq(
+	    keytable_add_project(table, org, two, "two", true, NULL, 0),
+	    KEYTABLE_ADDED);
+	cr_assert_eq(
+	    keytable_add_project(table, other, three, "three", false, NULL, 0),
+	    KEYTABLE_ADDED);
+	keytable_publish(table);
+	batch_init(&batch, NULL, table);
+
+	begin("");
+	add_event_of(2, "1");
+	add_event_of(2, "2");
+	expect_taken(&batch, true);
+	cr_expect_eq(batch.rows, 2);
+	/* Another's, then none at all; what came before is taken. */
+	begin("");
+	add_event_of(2, "3");
+	add_event_of(3, "4");
+	add_event_of(2, "5");
+	expect_taken(&batch, false);
+	cr_expect_eq(batch.rows, 3);
+	begin("");
+	add_event_of(4, "6");
+	expect_taken(&batch, false);
+	cr_expect_eq(batch.rows, 3);
+	/* Whom the next batch trusts is asked anew. */
+	batch_clear(&batch, SIZE_MAX);
+	keytable_begin(table);
+	keytable_publish(table);
+	begin("");
+	add_event_of(2, "1");
+	expect_taken(&batch, false);
+	cr_expect_eq(batch.rows, 0);
+	batch_free(&batch);
+	keytable_unmap(table);
 }
