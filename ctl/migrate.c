@@ -121,7 +121,7 @@ run_file(PGconn *conn, const struct migration *file, struct err *err)
 {
 	PGresult *result = PQexec(conn, file->sql);
 	ExecStatusType status = PQresultStatus(result);
-	const char *position;
+	const char *position, *hint;
 	struct err reason;
 	int ret = 0;
 
@@ -130,10 +130,13 @@ run_file(PGconn *conn, const struct migration *file, struct err *err)
 		database_explain(conn, result, &reason);
 		position =
 		    PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
+		hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
 		ret = position
-		    ? err_set(err, "%.80s:%u: %.400s", file->name,
-			  line_of(file->sql, position), reason.text)
-		    : err_set(err, "%.80s: %.400s", file->name, reason.text);
+		    ? err_set(err, "%.80s:%u: %.300s%s%.100s", file->name,
+			  line_of(file->sql, position), reason.text,
+			  hint ? "; " : "", hint ? hint : "")
+		    : err_set(err, "%.80s: %.300s%s%.100s", file->name,
+			  reason.text, hint ? "; " : "", hint ? hint : "");
 	}
 	PQclear(result);
 	return ret;

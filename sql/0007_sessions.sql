@@ -5,6 +5,25 @@
 --
 -- The columns that are merged are those of aggregator/session_columns.def.
 
+-- The daemon of an earlier release would write on: it compares the tables only
+-- when it connects, and knows no sessions.  Whoever has found them fit has its
+-- row in progress; in a database without one a daemon may wait for us.
+DO $$
+BEGIN
+	IF EXISTS (SELECT FROM public.progress) AND EXISTS (
+	    SELECT FROM pg_stat_activity
+	    WHERE usename = 'productgraph_writer'
+		AND datname = current_database() AND pid <> pg_backend_pid())
+	THEN
+		RAISE EXCEPTION 'productgraph_writer is connected to this '
+		    'database, and must not write while its events get '
+		    'their sessions'
+		    USING ERRCODE = 'object_in_use',
+			HINT = 'stop every productgraphd of this database first';
+	END IF;
+END
+$$;
+
 SET LOCAL ROLE productgraph_owner;
 
 -- After how long without an event a session counts as closed.
@@ -134,7 +153,7 @@ REVOKE ALL ON FUNCTION public.touch_updated_at, public.notify_keys FROM PUBLIC;
 
 -- Events that an earlier release stored belong to no session yet.  It stored
 -- repeats too: as everywhere, the first received counts.  The others stay, but
--- in no session.
+-- in no session: their key is 0, which the sequence never gives.
 INSERT INTO public.session_state (session_key, org_id, project_id, session_id,
 	started_at, ended_at, event_count, page_count, error_count,
 	user_id, user_id_order, anonymous_id, anonymous_id_order,
@@ -196,6 +215,12 @@ FROM (
 ) AS received
 JOIN public.session_state s USING (project_id, session_id)
 WHERE e.tableoid = received.leaf AND e.ctid = received.place;
+
+UPDATE public.events SET session_key = 0 WHERE session_key IS NULL;
+
+-- A daemon of an earlier release that connects later does not send the column,
+-- and so finds that it does not fit.  New months are made LIKE this.
+ALTER TABLE public.events ALTER session_key SET NOT NULL;
 
 RESET ROLE;
 

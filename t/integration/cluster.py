@@ -291,7 +291,7 @@ class Database:
 class Held:
     """Somebody whose transaction holds a lock while the block runs."""
 
-    def __init__(self, database, statement):
+    def __init__(self, database, statement, user="postgres"):
         self.database = database
         self.statement = statement
         cluster = database.cluster
@@ -299,9 +299,9 @@ class Held:
         self.psql = subprocess.Popen(
             [cluster.bindir + "/psql", "-XqAt", "-v", "ON_ERROR_STOP=1",
              "-h", cluster.socket_dir, "-p", str(cluster.port),
-             "-U", "postgres", "-d", database.name],
+             "-U", user, "-d", database.name],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=clean_environment())
+            env=clean_environment(PGPASSWORD=PASSWORD))
 
     def __enter__(self):
         self.psql.stdin.write(

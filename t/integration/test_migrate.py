@@ -14,8 +14,8 @@ import subprocess
 
 import pytest
 
-from cluster import (BUILD, PASSWORD, TOP, Cluster, HeldRows, clean_environment,
-                     wait_until)
+from cluster import (BUILD, PASSWORD, TOP, Cluster, Held, HeldRows,
+                     clean_environment, wait_until)
 from sessions_model import Sessions, stored_orders, stored_sessions
 
 SQL_DIR = pathlib.Path(TOP) / "sql"
@@ -188,22 +188,32 @@ def fixture_old(empty, before):
     return empty
 
 
+def identities():
+    """What makes an event of old_events() the same as another."""
+    return {(e["project_id"], e["session.id"], e["event_id"])
+            for e in old_events()}
+
+
 def check_sessions(database):
     """Sessions and keys are what old_events() must become."""
     model = Sessions()
     model.receive(old_events())
     assert stored_sessions(database) == model.rows()
     assert stored_orders(database) == model.orders()
-    # Of each identity one event has the key of its session.
+    # Of each identity one event has the key of its session, the others 0.
     assert database.query("""
         SELECT p.slug, session_id, event_id FROM events e
         JOIN projects p ON p.id = e.project_id
         GROUP BY p.slug, session_id, event_id
-        HAVING count(session_key) <> 1""") == []
+        HAVING count(*) FILTER (WHERE session_key <> 0) <> 1""") == []
+    assert database.value("SELECT count(*) FROM events WHERE session_key = 0"
+                          ) == len(old_events()) - len(identities())
+    assert database.query(
+        "SELECT session_key FROM session_state WHERE session_key <= 0") == []
     assert database.query("""
         SELECT e.event_id FROM events e
         LEFT JOIN session_state s USING (session_key)
-        WHERE session_key IS NOT NULL AND (s.org_id, s.project_id,
+        WHERE session_key <> 0 AND (s.org_id, s.project_id,
             s.session_id) IS DISTINCT FROM
             (e.org_id, e.project_id, e.session_id)""") == []
     # And it is the first that was received.
@@ -215,7 +225,7 @@ def check_sessions(database):
             row["event_name"] for row in database.query(
                 "SELECT p.slug, session_id, event_id, event_name"
                 " FROM events e JOIN projects p ON p.id = e.project_id"
-                " WHERE session_key IS NOT NULL")} == firsts
+                " WHERE session_key <> 0")} == firsts
     # The next session gets a key that is free.
     assert database.value("SELECT nextval('session_keys')"
                           " > max(session_key) AS free FROM session_state")
@@ -224,8 +234,7 @@ def check_sessions(database):
 def test_events_of_the_release_before_get_their_sessions(old, after):
     events = len(old_events())
     # The data has what it is about.
-    assert events > len({(e["project_id"], e["session.id"], e["event_id"])
-                         for e in old_events()})
+    assert events > len(identities())
     assert old.value("SELECT count(*) FROM pg_class WHERE relkind = 'r' AND"
                      " relnamespace = 'partitions'::regnamespace") >= 3
     assert migrate(old, after) == [FILES[SESSIONS - 1]]
@@ -250,11 +259,79 @@ def test_without_events_there_are_no_sessions(empty, before, after):
     assert empty.value("SELECT count(*) FROM session_state") == 0
 
 
+def tables_that_let_an_event_be_without_a_session(database):
+    """A release that sends no session_key must find that it does not fit."""
+    return database.query(
+        "SELECT attrelid::regclass AS name FROM pg_attribute"
+        " WHERE attname = 'session_key' AND NOT (attnotnull AND NOT atthasdef)"
+        " AND attrelid IN (SELECT relid FROM pg_partition_tree('events'))")
+
+
+def test_no_event_is_without_a_session(old, after):
+    assert len(tables_that_let_an_event_be_without_a_session(old)) >= 4
+    migrate(old, after)
+    assert tables_that_let_an_event_be_without_a_session(old) == []
+    # In months made later neither.
+    made = old.execute("SELECT create_month('2024-11-01')").strip()
+    assert "partitions." + made in {row["name"] for row in old.query(
+        "SELECT relid::regclass AS name FROM pg_partition_tree('events')")}
+    assert tables_that_let_an_event_be_without_a_session(old) == []
+
+
+# ---- a daemon that still writes ----------------------------------------------
+
+CONNECTED = "productgraph_writer is connected to this database"
+ADVICE = "; stop every productgraphd of this database first"
+
+
+class Writer(Held):
+    """A daemon's session, which has found the tables fit."""
+
+    def __init__(self, database, admin="postgres"):
+        database.execute("ALTER ROLE productgraph_writer PASSWORD '%s'"
+                         % PASSWORD, user=admin)
+        super().__init__(database, """
+            INSERT INTO progress VALUES ('here', gen_random_uuid(), '{}')
+            ON CONFLICT DO NOTHING; COMMIT""", user="productgraph_writer")
+
+    def __exit__(self, *exception):
+        super().__exit__(*exception)
+        # The backend goes after its client.
+        wait_until(lambda: not self.database.query(
+            "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+            " AND usename = 'productgraph_writer'"), what="end of the writer")
+
+
+def test_a_daemon_that_still_writes_blocks_it(old, after):
+    was = schema(old)
+    with Writer(old):
+        err = refusal(old, after)
+        assert FILES[SESSIONS - 1] + ": " + CONNECTED in err
+        assert err.endswith(ADVICE + "\n")
+        assert schema(old) == was
+        assert old.value("SELECT count(session_key) FROM events") == 0
+    assert migrate(old, after) == [FILES[SESSIONS - 1]]
+    check_sessions(old)
+
+
+def test_a_daemon_of_another_database_does_not(old, before, after, postgres):
+    other = postgres.create_database()
+    try:
+        migrate(other, before)
+        # It was here, too, but is gone.
+        with Writer(old):
+            pass
+        with Writer(other):
+            assert migrate(old, after) == [FILES[SESSIONS - 1]]
+    finally:
+        other.drop()
+
+
 # ---- interrupted, and at once ------------------------------------------------
 
 
 def held_in_the_middle(database):
-    """The file of sessions comes to its last statement, and waits."""
+    """The file of sessions comes to its first UPDATE of events, and waits."""
     return HeldRows(database, "events")
 
 
@@ -425,6 +502,8 @@ def check_hosted(database, role):
 def test_migrator_that_is_no_superuser(hosted, before):
     database = database_of(hosted, "first_migrator")
     assert migrate(database, before) == FILES[:BEFORE_SESSIONS]
+    with Writer(database, "first_migrator"):
+        assert CONNECTED in refusal(database, SQL_DIR)
     assert migrate(database) == FILES[BEFORE_SESSIONS:]
     check_hosted(database, "first_migrator")
     # Another database of the same: the roles are there.
