@@ -26,7 +26,7 @@
 	"event_count, error_count, entry_page, exit_page, "                    \
 	"last_journey_step_id, conversion_status, user_agent, status, "        \
 	"session_key, created_at, updated_at "                                 \
-	"FROM sessions WHERE project_id = $1 "
+	"FROM sessions "
 
 #define EVENT_COUNT 8
 
@@ -77,6 +77,18 @@ static const struct table_column head[] = {
     {NULL, NULL},
 };
 
+/*
+ * Not "project_id = $1": then any index over session_key gives the order, and
+ * the planner, which takes a project's sessions to lie evenly among all, may
+ * read every younger one of other projects.
+ */
+static const char sql_list[] = SELECT_SESSIONS
+    "WHERE project_id BETWEEN $1 AND $1 "
+    "ORDER BY project_id DESC, session_key DESC LIMIT $2::bigint";
+
+static const char sql_find[] =
+    SELECT_SESSIONS "WHERE project_id = $1 AND session_id = $2";
+
 static enum exitcode
 list_sessions(PGconn *conn, const struct command_args *args, const char *limit,
     struct err *err)
@@ -89,9 +101,8 @@ list_sessions(PGconn *conn, const struct command_args *args, const char *limit,
 	    args->option[OPTION_PROJECT], org_id, id, err);
 	if (code != EXIT_DONE)
 		return code;
-	return database_list(conn,
-	    SELECT_SESSIONS "ORDER BY session_key DESC LIMIT $2::bigint", 2,
-	    params, columns, args->option[OPTION_JSON] != NULL, err);
+	return database_list(conn, sql_list, 2, params, columns,
+	    args->option[OPTION_JSON] != NULL, err);
 }
 
 enum exitcode
@@ -247,8 +258,7 @@ find_and_show(PGconn *conn, const struct command_args *args, const char *limit,
 	    args->option[OPTION_PROJECT], org_id, project_id, err);
 	if (code != EXIT_DONE)
 		return code;
-	session = database_query(
-	    conn, SELECT_SESSIONS "AND session_id = $2", 2, params, err);
+	session = database_query(conn, sql_find, 2, params, err);
 	if (!session)
 		return EXIT_DATABASE;
 	if (PQntuples(session) == 0) {

@@ -71,6 +71,10 @@ CREATE TABLE public.session_state (
 -- with 70, a fifth did not and the table ended up larger).
 WITH (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.05);
 
+-- The latest sessions of a project, however many younger ones others have.
+CREATE INDEX session_state_project ON public.session_state
+	(project_id, session_key);
+
 -- PostgreSQL's hash of text, from a seed that is this database's own: whoever
 -- knows the seed makes thousands of ids of one hash, and each look for one of
 -- them would pass by all others.  Neither STRICT nor SET, to be inlined.

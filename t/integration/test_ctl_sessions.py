@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from cluster import clean_environment
+from cluster import clean_environment, wait_until
 from ctl import REFUSED, USAGE, rows_of
 
 SCOPE = ("--org", "acme-inc", "--project", "shop")
@@ -95,6 +95,34 @@ def test_session_list_limit(shop):
     assert [s["session_id"] for s in shop.json(*LIST)] == [
         str(n) for n in range(30, 10, -1)]
     assert len(shop.json(*LIST, "--limit", "1000")) == 32
+
+
+def rows_read(database):
+    """Of session_state, by each way there is to read it."""
+    return {row["way"]: row["read"] for row in database.query(
+        "SELECT indexrelname AS way, idx_tup_read AS read"
+        " FROM pg_stat_user_indexes WHERE relname = 'session_state'"
+        " UNION ALL SELECT 'the table', seq_tup_read"
+        " FROM pg_stat_user_tables WHERE relname = 'session_state'")}
+
+
+def test_session_list_reads_what_it_prints(shop):
+    """Whatever the project has, and others have that is younger."""
+    shop.ok("project", "create", "--org", "acme-inc", "Blog")
+    shop.database.execute(
+        "INSERT INTO session_state (session_key, org_id, project_id, "
+        "session_id, started_at, ended_at, event_count, page_count, "
+        "error_count) SELECT 100 + n + CASE slug WHEN 'shop' THEN 0 "
+        "ELSE 5000 END, org_id, id, n, now(), now(), 1, 0, 0 "
+        "FROM projects, generate_series(1, 20000) AS n "
+        "WHERE slug = 'blog' OR n <= 5000; ANALYZE")
+    before = rows_read(shop.database)
+    assert [s["session_id"] for s in shop.json(*LIST)] == [
+        str(n) for n in range(5000, 4980, -1)]
+    # Counted when the backend ends, which is after its client did.
+    wait_until(lambda: rows_read(shop.database) != before, what="the count")
+    assert rows_read(shop.database) == {
+        **before, "session_state_project": before["session_state_project"] + 20}
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "", "1000001",

@@ -183,3 +183,31 @@ def test_every_database_hashes_ids_in_its_own_way(database, postgres):
             "SELECT hashtextextended('evt_001', 0)")
     finally:
         other.drop()
+
+
+# ---- sessions ----
+
+def test_no_index_is_on_what_a_batch_changes_of_a_session(database):
+    """All updates stay on their page (HOT)."""
+    changing = [row["name"] for row in database.query("""
+        SELECT attname AS name FROM pg_attribute
+        WHERE attrelid = 'session_state'::regclass AND attnum > 0
+            AND attname NOT IN ('session_key', 'org_id', 'project_id',
+                'session_id', 'created_at')""")]
+    assert len(changing) >= 6 + 2 * 7
+    # In the order of receipt, as they come, and each to another value.
+    counts = database.execute("""
+        INSERT INTO session_state (session_key, org_id, project_id, session_id,
+            started_at, ended_at, event_count, page_count, error_count)
+        SELECT nextval('session_keys'), org_id, id, n, now(), now(), 1, 0, 0
+        FROM projects, generate_series(1, 1000) AS n WHERE slug = 'shop';
+        BEGIN;
+        UPDATE session_state SET %s;
+        SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables
+        WHERE relname = 'session_state'""" % ", ".join(
+            name + " = " + (
+                "'\\x01'" if name.endswith("_order")
+                else name + " + 1" if name.endswith("_count")
+                else name + " + interval '1 s'" if name.endswith("_at")
+                else "'a'") for name in changing))
+    assert counts == "1000|1000\n"
