@@ -26,6 +26,10 @@ $$;
 
 SET LOCAL ROLE productgraph_owner;
 
+-- Of public.events, 0003 says what was true then.  Its columns are still those
+-- of common/event_fields.def, but no longer in its order, which is the COPY's;
+-- and session_key is sent, by the aggregator, with every event.
+
 -- After how long without an event a session counts as closed.
 ALTER TABLE public.projects
 	ADD COLUMN session_timeout interval NOT NULL DEFAULT '30 minutes'
