@@ -43,11 +43,10 @@ static const struct column session_columns[] = {
     {"session_state", "org_id", "uuid"},
     {"session_state", "project_id", "uuid"},
     {"session_state", "session_id", "text"},
-#define SESSION_TIME(column, merge, doc)                                       \
+#define SESSION_TIME(column, merge)                                            \
 	{"session_state", #column, "timestamp with time zone"},
-#define SESSION_COUNT(column, event_type, doc)                                 \
-	{"session_state", #column, "bigint"},
-#define SESSION_VALUE(column, merge, source, doc)                              \
+#define SESSION_COUNT(column, event_type) {"session_state", #column, "bigint"},
+#define SESSION_VALUE(column, merge, source)                                   \
 	{"session_state", #column, "text"},                                    \
 	    {"session_state", #column "_order", "bytea"},
 #include "aggregator/session_columns.def"

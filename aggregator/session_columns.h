@@ -10,19 +10,19 @@
 #include "common/event_fields.h"
 
 enum session_time {
-#define SESSION_TIME(column, merge, doc) SESSION_##column,
+#define SESSION_TIME(column, merge) SESSION_##column,
 #include "aggregator/session_columns.def"
 	SESSION_TIMES
 };
 
 enum session_count {
-#define SESSION_COUNT(column, event_type, doc) SESSION_##column,
+#define SESSION_COUNT(column, event_type) SESSION_##column,
 #include "aggregator/session_columns.def"
 	SESSION_COUNTS
 };
 
 enum session_value {
-#define SESSION_VALUE(column, merge, source, doc) SESSION_##column,
+#define SESSION_VALUE(column, merge, source) SESSION_##column,
 #include "aggregator/session_columns.def"
 	SESSION_VALUES
 };

@@ -67,11 +67,11 @@ put_sessions(struct answer *answer)
 	put(answer, table, "org_id", "uuid", true);
 	put(answer, table, "project_id", "uuid", true);
 	put(answer, table, "session_id", "text", true);
-#define SESSION_TIME(column, merge, doc)                                       \
+#define SESSION_TIME(column, merge)                                            \
 	put(answer, table, #column, "timestamp with time zone", true);
-#define SESSION_COUNT(column, event_type, doc)                                 \
+#define SESSION_COUNT(column, event_type)                                      \
 	put(answer, table, #column, "bigint", true);
-#define SESSION_VALUE(column, merge, source, doc)                              \
+#define SESSION_VALUE(column, merge, source)                                   \
 	put(answer, table, #column, "text", false);                            \
 	put(answer, table, #column "_order", "bytea", false);
 #include "aggregator/session_columns.def"
