@@ -4,7 +4,7 @@
 PostgreSQL backend, by events per session and batch, beside a plain binary COPY
 of the same rows into the same table with the same indexes.
 
-    PGD_BUILD=build t/bench/sessions.py [--rounds N] [--events N]
+    PGD_BUILD=build t/bench/sessions.py [--rounds N] [--batches N]
 
 Processor time, not time on the clock: the load that the events take to make
 and to accept is the same for all and is not what is asked.  The rounds are
