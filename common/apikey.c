@@ -51,6 +51,18 @@ apikey_make(char out[APIKEY_TEXT], struct err *err)
 	return 0;
 }
 
+bool
+apikey_says_more_than_prefix(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > APIKEY_PREFIX &&
+	    strncmp(text, KEY_MARK, KEY_MARK_CHARS) == 0 &&
+	    strspn(text,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789-_") == len;
+}
+
 int
 apikey_hash(const char *text, size_t len, uint8_t out[APIKEY_HASH])
 {

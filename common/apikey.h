@@ -9,6 +9,7 @@
 #ifndef PGD_COMMON_APIKEY_H
 #define PGD_COMMON_APIKEY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@
 #define APIKEY_HASH 32
 
 int apikey_make(char out[APIKEY_TEXT], struct err *) MUST_CHECK;
+/* Whether a text looks like a key, or the beginning of one, and is longer than
+ * its prefix. */
+bool apikey_says_more_than_prefix(const char *text);
 /* Hashes any text, of the format or not. */
 int apikey_hash(
     const char *text, size_t len, uint8_t out[APIKEY_HASH]) MUST_CHECK;

@@ -34,8 +34,8 @@ cfg_default(void)
 	return cfg;
 }
 
-struct cfg *
-cfg_load(const char *path, struct err *err)
+static struct cfg *
+load(const char *path, unsigned who, struct err *err)
 {
 	struct cfg *cfg;
 
@@ -43,11 +43,23 @@ cfg_load(const char *path, struct err *err)
 		(void)err_set(err, "%.200s: out of memory", path);
 		return NULL;
 	}
-	if (cfg_file_read(path, cfg, err) == -1) {
+	if (cfg_file_read(path, who, cfg, err) == -1) {
 		cfg_destroy(cfg);
 		return NULL;
 	}
 	return cfg;
+}
+
+struct cfg *
+cfg_load(const char *path, struct err *err)
+{
+	return load(path, CFG_RULES_ALL, err);
+}
+
+struct cfg *
+cfg_load_for(enum proc proc, const char *path, struct err *err)
+{
+	return load(path, 1u << proc, err);
 }
 
 void
@@ -121,7 +133,7 @@ cfg_keep_restart(struct cfg *new, const struct cfg *old, struct err *err)
 	FOREACH_DIRECTIVE(d)
 	if (!d->reload && cfg_value_copy(d, new, old) == -1)
 		return err_set(err, "out of memory");
-	if (cfg_rules_check(new, &about, &broken) == -1)
+	if (cfg_rules_check(new, CFG_RULES_ALL, &about, &broken) == -1)
 		return err_set(err, "without a restart: %.400s", broken.text);
 	return 0;
 }

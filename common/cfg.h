@@ -48,6 +48,11 @@ enum cfg_unknown_types {
 
 /* Returns a new object that the caller destroys, or NULL. */
 struct cfg *cfg_load(const char *path, struct err *);
+/*
+ * The same for one process, which may ask for less: rules between directives
+ * that it does not read are not applied.
+ */
+struct cfg *cfg_load_for(enum proc, const char *path, struct err *);
 /* The defaults alone; for tests and for documents. */
 struct cfg *cfg_default(void);
 void cfg_destroy(struct cfg *);

@@ -549,13 +549,13 @@ out:
  * first file, or where none was, at its end, where it was still missing.
  */
 static int
-check_rules(const char *path)
+check_rules(const char *path, unsigned who)
 {
 	const enum cfg_id *about;
 	const struct place *place, *at = NULL;
 	struct err err;
 
-	if (cfg_rules_check(loading->cfg, &about, &err) == 0)
+	if (cfg_rules_check(loading->cfg, who, &about, &err) == 0)
 		return 0;
 	for (; *about != CFG_ID_COUNT; about++) {
 		place = &loading->given[*about];
@@ -569,7 +569,7 @@ check_rules(const char *path)
 }
 
 int
-cfg_file_read(const char *path, struct cfg *cfg, struct err *err)
+cfg_file_read(const char *path, unsigned who, struct cfg *cfg, struct err *err)
 {
 	struct loader loader = {.cfg = cfg, .err = err, .section = ""};
 	size_t i;
@@ -578,7 +578,7 @@ cfg_file_read(const char *path, struct cfg *cfg, struct err *err)
 	loading = &loader;
 	ret = loader_read(path, "");
 	if (ret == 0)
-		ret = check_rules(path);
+		ret = check_rules(path, who);
 	for (i = 0; i < loader.nfiles; i++)
 		(void)cfg_free(loader.files[i]);
 	for (i = 0; i < CFG_ID_COUNT; i++)

@@ -13,7 +13,11 @@
 #include "common/cfg.h"
 #include "common/err.h"
 
-/* cfg holds the defaults; what the file gives replaces them. */
-int cfg_file_read(const char *path, struct cfg *, struct err *) MUST_CHECK;
+/*
+ * cfg holds the defaults; what the file gives replaces them.  who: whose rules
+ * must hold, as in cfg_rules_check().
+ */
+int cfg_file_read(
+    const char *path, unsigned who, struct cfg *, struct err *) MUST_CHECK;
 
 #endif

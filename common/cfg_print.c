@@ -131,6 +131,15 @@ mdoc_default(const struct cfg_directive *d, FILE *out)
 		(void)fprintf(out, "Default:\n.Ql %s .\n", d->def);
 }
 
+static const char *
+when_used(const struct cfg_directive *d)
+{
+	if (d->who == 1u << PROC_CTL)
+		return "Used at the next command.";
+	return d->reload ? "A reload suffices to change it."
+			 : "To change it takes a restart.";
+}
+
 static void
 mdoc_readers(const struct cfg_directive *d, FILE *out)
 {
@@ -143,9 +152,7 @@ mdoc_readers(const struct cfg_directive *d, FILE *out)
 		(void)fprintf(out, "%s %s", between, proc_title(proc));
 		between = ",";
 	}
-	(void)fprintf(out, ".\n%s\n",
-	    d->reload ? "A reload suffices to change it."
-		      : "To change it takes a restart.");
+	(void)fprintf(out, ".\n%s\n", when_used(d));
 }
 
 static void

@@ -176,14 +176,26 @@ static const struct rule {
     {rule_migrate_conninfo, ABOUT(CFG_ID_ctl_migrate_conninfo)},
 };
 
+static bool
+rule_concerns(const struct rule *rule, unsigned who)
+{
+	const enum cfg_id *id;
+
+	for (id = rule->about; *id != CFG_ID_COUNT; id++)
+		if ((cfg_directives[*id].who & who) != 0)
+			return true;
+	return false;
+}
+
 int
-cfg_rules_check(
-    const struct cfg *cfg, const enum cfg_id **about, struct err *err)
+cfg_rules_check(const struct cfg *cfg, unsigned who, const enum cfg_id **about,
+    struct err *err)
 {
 	size_t i;
 
 	for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		if (rules[i].check(cfg, err) == -1) {
+		if (rule_concerns(&rules[i], who) &&
+		    rules[i].check(cfg, err) == -1) {
 			*about = rules[i].about;
 			return -1;
 		}

@@ -13,7 +13,10 @@
 #include "common/cfg_value.h"
 #include "common/err.h"
 
-int cfg_rules_check(
-    const struct cfg *, const enum cfg_id **about, struct err *) MUST_CHECK;
+#define CFG_RULES_ALL (~0u)
+
+/* Those rules that are about a directive one of who (bits) reads. */
+int cfg_rules_check(const struct cfg *, unsigned who, const enum cfg_id **about,
+    struct err *) MUST_CHECK;
 
 #endif

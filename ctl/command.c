@@ -213,6 +213,20 @@ command_check_option(const struct command *command,
 	return 0;
 }
 
+/* In a word of several letters getopt stands still: the letter is at fault. */
+static int
+command_refuse_option(
+    const struct command *command, const char *word, struct err *err)
+{
+	const char letter[] = {'-', (char)optopt, '\0'};
+	bool one = optopt != 0 && optopt != 'h' && optopt < OPTION_VALUE;
+
+	return err_set(err,
+	    "%s: no such option \"%s\" (an operand that begins with \"-\" "
+	    "goes behind \"--\")",
+	    command->words, one ? letter : word);
+}
+
 static int
 command_read_options(const struct command *command, int argc, char **argv,
     struct command_args *args, struct err *err)
@@ -233,8 +247,8 @@ command_read_options(const struct command *command, int argc, char **argv,
 			    command->words, argv[optind - 1]);
 		}
 		if (c == '?') {
-			return err_set(err, "%s: no such option \"%s\"",
-			    command->words, argv[optind - 1]);
+			return command_refuse_option(
+			    command, argv[optind - 1], err);
 		}
 		if (command_check_option(command, args, id, err) == -1)
 			return -1;

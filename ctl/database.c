@@ -47,7 +47,9 @@ database_explain(const PGconn *conn, const PGresult *result, struct err *err)
 	if (state &&
 	    (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0))
 		hint = "; has \"productgraphctl migrate\" been run?";
-	set_message(err, "", message ? message : PQerrorMessage(conn));
+	set_message(err,
+	    PQstatus(conn) == CONNECTION_BAD ? "PostgreSQL is away: " : "",
+	    message ? message : PQerrorMessage(conn));
 	if (hint[0] != '\0') {
 		struct err first = *err;
 
@@ -81,6 +83,20 @@ static const char session_settings[] =
     "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET bytea_output = 'hex'; "
     "SET extra_float_digits = 1";
 
+/* What to look at first, before libpq's own words. */
+static const char *
+why_unconnected(const char *const *keywords, const char *const *values)
+{
+	switch (PQpingParams(keywords, values, 1)) {
+	case PQPING_OK:
+		return "PostgreSQL does not let us in: ";
+	case PQPING_REJECT:
+		return "PostgreSQL is starting or stopping: ";
+	default:
+		return "PostgreSQL is away: ";
+	}
+}
+
 static PGconn *
 connect_with(const char *conninfo, const char *password, struct err *err)
 {
@@ -95,7 +111,8 @@ connect_with(const char *conninfo, const char *password, struct err *err)
 
 	conn = PQconnectdbParams(keywords, values, 1);
 	if (PQstatus(conn) != CONNECTION_OK) {
-		set_message(err, "", PQerrorMessage(conn));
+		set_message(err, why_unconnected(keywords, values),
+		    PQerrorMessage(conn));
 		goto out;
 	}
 	result = PQexec(conn, session_settings);

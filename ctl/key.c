@@ -64,10 +64,28 @@ say_made(const PGresult *made, const PGresult *old)
 	say(" expires=", made, KEY_EXPIRES);
 	(void)fputs("; it is not stored and cannot be shown again\n", stderr);
 	if (old) {
+		bool ended =
+		    strcmp(PQgetvalue(old, 0, KEY_STATE), "expired") == 0;
+
 		say("the old one, ", old, KEY_PREFIX);
-		say(", ends at ", old, KEY_EXPIRES);
+		say(ended ? ", ended at " : ", ends at ", old, KEY_EXPIRES);
 		(void)fputc('\n', stderr);
 	}
+}
+
+/* It had an end, and whoever counted on that has to know. */
+static void
+warn_of_earlier_end(const PGresult *before, int row, const PGresult *old)
+{
+	if (PQgetisnull(before, row, KEY_EXPIRES) ||
+	    strcmp(PQgetvalue(before, row, KEY_EXPIRES),
+		PQgetvalue(old, 0, KEY_EXPIRES)) == 0)
+		return;
+	say("warning: the old one, ", old, KEY_PREFIX);
+	say(", ends at ", old, KEY_EXPIRES);
+	(void)fputs(", earlier than at ", stderr);
+	(void)table_print_value(stderr, before, row, KEY_EXPIRES, NULL);
+	(void)fputs(" as it would have\n", stderr);
 }
 
 /* The new key, and with a rotation the row of the old one. */
@@ -202,10 +220,11 @@ let_end(PGconn *conn, const char *id, const char *grace_ms, struct err *err)
 
 /* Inside a transaction, with the old key's row locked. */
 static enum exitcode
-replace(PGconn *conn, const struct command_args *args, const char *old_id,
-    const char *name, const char *expires, const char *grace_ms,
-    struct err *err)
+replace(PGconn *conn, const struct command_args *args, const PGresult *found,
+    int row, const char *expires, const char *grace_ms, struct err *err)
 {
+	const char *old_id = PQgetvalue(found, row, KEY_ID);
+	const char *name = PQgetvalue(found, row, KEY_NAME);
 	char org_id[UUID_TEXT], project_id[UUID_TEXT], id[UUID_TEXT];
 	char key[APIKEY_TEXT];
 	enum exitcode code;
@@ -224,6 +243,8 @@ replace(PGconn *conn, const struct command_args *args, const char *old_id,
 	    (made = key_row_get(conn, id, err)) != NULL &&
 	    (old = let_end(conn, old_id, grace_ms, err)) != NULL)
 		code = show_and_commit(conn, args, key, made, old, err);
+	if (code == EXIT_DONE)
+		warn_of_earlier_end(found, row, old);
 	PQclear(made);
 	PQclear(old);
 	OPENSSL_cleanse(key, sizeof(key));
@@ -254,8 +275,7 @@ find_and_replace(PGconn *conn, const struct command_args *args,
 		code = EXIT_REFUSED;
 	}
 	if (code == EXIT_DONE)
-		code = replace(conn, args, PQgetvalue(found, row, KEY_ID),
-		    PQgetvalue(found, row, KEY_NAME), expires, grace_ms, err);
+		code = replace(conn, args, found, row, expires, grace_ms, err);
 	PQclear(found);
 	return code;
 }
@@ -278,7 +298,8 @@ key_rotate(
 		(void)err_set(err, "--grace: %.400s", reason.text);
 		return EXIT_USAGE;
 	}
-	if (read_expires(args, expires_text, &expires, err) == -1)
+	if (read_expires(args, expires_text, &expires, err) == -1 ||
+	    key_row_check_called(args->operand, err) == -1)
 		return EXIT_USAGE;
 	(void)snprintf(grace_ms, sizeof(grace_ms), "%" PRIu64, grace_number);
 	code = admin_open(cfg, &conn, err);
@@ -349,6 +370,8 @@ key_revoke(
 	PGconn *conn = NULL;
 	enum exitcode code;
 
+	if (key_row_check_called(args->operand, err) == -1)
+		return EXIT_USAGE;
 	code = admin_open(cfg, &conn, err);
 	if (code == EXIT_DONE)
 		code = find_and_revoke(conn, args, err);

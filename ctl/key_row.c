@@ -43,6 +43,17 @@ key_row_get(PGconn *conn, const char *id, struct err *err)
 	return result;
 }
 
+int
+key_row_check_called(const char *called, struct err *err)
+{
+	if (!apikey_says_more_than_prefix(called))
+		return 0;
+	return err_set(err,
+	    "that is the key itself, which belongs on no command line: give "
+	    "its first %d characters, \"%.*s\"",
+	    APIKEY_PREFIX, APIKEY_PREFIX, called);
+}
+
 /* The only row there is, or the only one of an active key; -1 for none. */
 static int
 choose(const PGresult *result)

@@ -46,6 +46,12 @@ extern const struct table_column key_columns[];
 PGresult *key_row_get(PGconn *, const char *id, struct err *) MUST_CHECK;
 
 /*
+ * Refuses what is a key itself, or more of one than its prefix, without
+ * repeating it: a message may end in a log.
+ */
+int key_row_check_called(const char *called, struct err *) MUST_CHECK;
+
+/*
  * The one key that is so called: by its id or its prefix, and with a project
  * by its name too.  One of several that is neither revoked nor expired, when
  * it is the only such, is meant.  Its row is locked.  org and project may be

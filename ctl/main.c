@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/cfg.h"
 #include "common/err.h"
@@ -32,6 +33,17 @@ fail(enum exitcode code, const struct err *err)
 	return (int)code;
 }
 
+/* Whoever has not installed it yet has his file elsewhere. */
+static int
+fail_to_load(const char *path, struct err *err)
+{
+	struct err first = *err;
+
+	if (strcmp(path, PGD_CONFIG) == 0 && access(path, R_OK) == -1)
+		(void)err_set(err, "%.400s; -c FILE names another", first.text);
+	return fail(EXIT_CONFIG, err);
+}
+
 static int
 run(const struct command *command, const char *cfg_path,
     const struct command_args *args)
@@ -40,9 +52,9 @@ run(const struct command *command, const char *cfg_path,
 	struct cfg *cfg;
 	enum exitcode code;
 
-	cfg = cfg_load(cfg_path, &err);
+	cfg = cfg_load_for(PROC_CTL, cfg_path, &err);
 	if (!cfg)
-		return fail(EXIT_CONFIG, &err);
+		return fail_to_load(cfg_path, &err);
 	code = command->run(cfg, args, &err);
 	cfg_destroy(cfg);
 	if (code == EXIT_DONE && fflush(stdout) == EOF) {

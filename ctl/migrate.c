@@ -15,6 +15,7 @@
 #include "ctl/migrate.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,7 +176,10 @@ static void
 print_name(const char *what, const char *name, bool first, bool json)
 {
 	if (!json) {
-		printf("%s %s\n", what, name);
+		printf("%s ", what);
+		(void)escape_print(
+		    stdout, name, strlen(name), SIZE_MAX, ESCAPE_TEXT);
+		putchar('\n');
 		/* Each when it is true: the next may take long, or fail. */
 		(void)fflush(stdout);
 		return;
@@ -317,8 +321,14 @@ migrate_run(
 	PGconn *conn = NULL;
 	enum exitcode code;
 
-	if (migration_files_load(&files, dir ? dir : PGD_SQLDIR, err) == -1)
+	if (migration_files_load(&files, dir ? dir : PGD_SQLDIR, err) == -1) {
+		struct err first = *err;
+
+		if (!dir)
+			(void)err_set(err,
+			    "%.400s; --sql-dir DIR names another", first.text);
 		return EXIT_CONFIG;
+	}
 	code = database_open(cfg->ctl_migrate_conninfo,
 	    cfg->ctl_migrate_password_file, &conn, err);
 	if (code == EXIT_DONE) {

@@ -4,10 +4,13 @@
  */
 #include "ctl/org.h"
 
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl/admin.h"
 #include "ctl/database.h"
+#include "ctl/escape.h"
 #include "ctl/slug.h"
 #include "ctl/table.h"
 
@@ -44,8 +47,10 @@ insert_org(PGconn *conn, const struct command_args *args, const char *slug,
 		table_show_one(result, columns, true);
 	} else {
 		puts(PQgetvalue(result, 0, 2));
-		fprintf(stderr, "organisation \"%s\" made, slug=%s\n",
-		    args->operand, slug);
+		fputs("organisation \"", stderr);
+		(void)escape_print(stderr, args->operand, strlen(args->operand),
+		    SIZE_MAX, ESCAPE_TEXT);
+		fprintf(stderr, "\" made, slug=%s\n", slug);
 	}
 	PQclear(result);
 	return EXIT_DONE;

@@ -7,12 +7,15 @@
  */
 #include "ctl/project.h"
 
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/uuid.h"
 
 #include "ctl/admin.h"
 #include "ctl/database.h"
+#include "ctl/escape.h"
 #include "ctl/find.h"
 #include "ctl/project_row.h"
 #include "ctl/slug.h"
@@ -26,8 +29,10 @@ show_new(PGconn *conn, const struct command_args *args, const char *slug,
 
 	if (!args->option[OPTION_JSON]) {
 		puts(id);
-		fprintf(stderr, "project \"%s\" made, slug=%s%s\n",
-		    args->operand, slug,
+		fputs("project \"", stderr);
+		(void)escape_print(stderr, args->operand, strlen(args->operand),
+		    SIZE_MAX, ESCAPE_TEXT);
+		fprintf(stderr, "\" made, slug=%s%s\n", slug,
 		    args->option[OPTION_KEYLESS] ? " keyless=true" : "");
 		return EXIT_DONE;
 	}

@@ -2,12 +2,13 @@
 /*
  * table.c - prints what PostgreSQL answered
  *
- * Tables look as psql's do.  A cell is cut where it would be longer than any
- * identifier, so that what has to be typed elsewhere is always whole; JSON has
+ * Tables look as psql's do.  A cell is cut so that a line of strangers' long
+ * values can still be read; a record has room for any identifier, and JSON has
  * every byte.
  */
 #include "ctl/table.h"
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,14 @@
 #include "ctl/escape.h"
 #include "ctl/when.h"
 
-/* Longest identifier of an event, or slug. */
-#define CELL_MAX 255
+/* In a table: more than any id or time. */
+#define CELL_MAX 60
+
+/* In a sentence: the longest identifier of an event, or slug. */
+#define VALUE_MAX 255
+
+/* In a record: what PostgreSQL said about a dead letter, as long as stored. */
+#define RECORD_MAX 512
 
 /* A width; more columns than any of our results has. */
 #define COLUMNS_MAX 64
@@ -70,7 +77,8 @@ json_has_number(const char *text)
 #define TIME_TEXT 64
 
 /*
- * "2026-01-31 12:00:00.5+00" with T and Z, for people to the second; infinity,
+ * "2026-01-31 12:00:00.5+00" with T, all six digits and Z, so that such texts
+ * have one length and sort as times do; for people to the second.  Infinity,
  * and years before 1, stay as they are.
  */
 static void
@@ -78,15 +86,25 @@ format_time(const char *text, bool json, char out[TIME_TEXT])
 {
 	size_t len = strlen(text);
 	const char *space = strchr(text, ' ');
+	const char *digits;
 	size_t clock;
 
 	if (!space || strcmp(text + len - 3, "+00") != 0) {
 		(void)snprintf(out, TIME_TEXT, "%s", text);
 		return;
 	}
-	clock = strcspn(space + 1, json ? "+" : ".+");
-	(void)snprintf(out, TIME_TEXT, "%.*s%c%.*sZ", (int)(space - text), text,
-	    json ? 'T' : ' ', (int)clock, space + 1);
+	clock = strcspn(space + 1, ".+");
+	if (!json) {
+		(void)snprintf(out, TIME_TEXT, "%.*sZ",
+		    (int)(space + 1 - text + (ptrdiff_t)clock), text);
+		return;
+	}
+	digits = space + 1 + clock;
+	digits += *digits == '.';
+	len = strcspn(digits, "+");
+	(void)snprintf(out, TIME_TEXT, "%.*sT%.*s.%.*s%.*sZ",
+	    (int)(space - text), text, (int)clock, space + 1, (int)len, digits,
+	    len < 6 ? (int)(6 - len) : 0, "000000");
 }
 
 void
@@ -169,14 +187,14 @@ table_json(
 }
 
 static size_t
-print_short(FILE *out, const char *text)
+print_short(FILE *out, const char *text, size_t max)
 {
-	return escape_print(out, text, strlen(text), CELL_MAX, ESCAPE_TEXT);
+	return escape_print(out, text, strlen(text), max, ESCAPE_TEXT);
 }
 
-size_t
-table_print_value(
-    FILE *out, const PGresult *result, int row, int column, const char *member)
+static size_t
+print_value(FILE *out, const PGresult *result, int row, int column,
+    const char *member, size_t max)
 {
 	const char *text = PQgetvalue(result, row, column);
 	Oid type = PQftype(result, column);
@@ -186,16 +204,30 @@ table_print_value(
 	if (PQgetisnull(result, row, column))
 		return 0;
 	if (type == TYPE_BOOL)
-		return print_short(out, text[0] == 't' ? "yes" : "no");
+		return print_short(out, text[0] == 't' ? "yes" : "no", max);
 	if (is_duration(type, member)) {
 		when_format_duration(strtoll(text, NULL, 10), duration);
-		return print_short(out, duration);
+		return print_short(out, duration, max);
 	}
 	if (type == TYPE_TIMESTAMPTZ) {
 		format_time(text, false, spelt);
-		return print_short(out, spelt);
+		return print_short(out, spelt, max);
 	}
-	return print_short(out, text);
+	return print_short(out, text, max);
+}
+
+size_t
+table_print_value(
+    FILE *out, const PGresult *result, int row, int column, const char *member)
+{
+	return print_value(out, result, row, column, member, VALUE_MAX);
+}
+
+static size_t
+print_cell(
+    FILE *out, const PGresult *result, int row, int column, const char *member)
+{
+	return print_value(out, result, row, column, member, CELL_MAX);
 }
 
 static void
@@ -220,8 +252,8 @@ measure(const PGresult *result, const struct table_column *columns,
 		last = i;
 		width[i] = strlen(columns[i].title);
 		for (row = 0; row < PQntuples(result); row++) {
-			size_t len = table_print_value(
-			    NULL, result, row, i, columns[i].member);
+			size_t len =
+			    print_cell(NULL, result, row, i, columns[i].member);
 
 			width[i] = len > width[i] ? len : width[i];
 		}
@@ -250,14 +282,14 @@ print_row(FILE *out, const PGresult *result, int row,
 			pad(out, width[i] + 2, '-');
 			continue;
 		}
-		len = row == -1 ? strlen(columns[i].title)
-				: table_print_value(
-				      NULL, result, row, i, columns[i].member);
+		len = row == -1
+		    ? strlen(columns[i].title)
+		    : print_cell(NULL, result, row, i, columns[i].member);
 		pad(out, right ? width[i] - len + 1 : 1, ' ');
 		if (row == -1)
 			(void)fputs(columns[i].title, out);
 		else
-			(void)table_print_value(
+			(void)print_cell(
 			    out, result, row, i, columns[i].member);
 		pad(out, right || i == last ? 0 : width[i] - len, ' ');
 	}
@@ -297,7 +329,8 @@ table_print_record(FILE *out, const PGresult *result, int row,
 			continue;
 		(void)fputs(columns[i].title, out);
 		pad(out, widest + 2 - strlen(columns[i].title), ' ');
-		(void)table_print_value(out, result, row, i, columns[i].member);
+		(void)print_value(
+		    out, result, row, i, columns[i].member, RECORD_MAX);
 		(void)putc('\n', out);
 	}
 }

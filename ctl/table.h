@@ -3,9 +3,9 @@
  * table.h - rows of a result, as a table for people or as JSON for programs
  *
  * How a value is written follows from its type in PostgreSQL: in JSON numbers
- * are numbers with all their digits, times ISO 8601 in UTC, null is null and
- * json is itself.  A column whose JSON member ends in "_ms" is a duration,
- * which people read as "1m3s".
+ * are numbers with all their digits, times ISO 8601 in UTC to the microsecond,
+ * null is null and json is itself.  A column whose JSON member ends in "_ms" is
+ * a duration, which people read as "1m3s".
  *
  * Runs in   ctl
  * Requires  a connection set up by database_open(): UTF-8, UTC, ISO dates
@@ -30,9 +30,10 @@ struct table_column {
 	const char *title;  /* for people; NULL: not shown */
 };
 
-/* A table with its heads and "(N rows)". */
+/* A table with its heads and "(N rows)"; a cell ends after 60 characters. */
 void table_print(FILE *, const PGresult *, const struct table_column *);
-/* One row, a line for each column; nulls are left out. */
+/* One row, a line for each column; nulls are left out, and a value ends after
+ * 512 characters. */
 void table_print_record(
     FILE *, const PGresult *, int row, const struct table_column *);
 
@@ -55,7 +56,7 @@ void table_show(const PGresult *, const struct table_column *, bool json);
 /* Its only row; in JSON an object and no array. */
 void table_show_one(const PGresult *, const struct table_column *, bool json);
 
-/* One value as people read it, at most as long as a cell may be. */
+/* One value as people read it, at most 255 characters of it. */
 size_t table_print_value(
     FILE *, const PGresult *, int row, int column, const char *member);
 

@@ -98,21 +98,14 @@ when_format_duration(int64_t ms, char out[WHEN_TEXT])
 	static const struct {
 		char suffix;
 		uint64_t seconds;
-	} units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+	} units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}};
 	uint64_t left = ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms;
-	const char *sign = ms < 0 ? "-" : "";
+	unsigned fraction = (unsigned)(left % 1000);
 	size_t used;
 	size_t i;
 
-	if (left < 60000 && left % 1000 != 0) {
-		(void)snprintf(out, WHEN_TEXT, "%s%u.%03us", sign,
-		    (unsigned)(left / 1000), (unsigned)(left % 1000));
-		return;
-	}
-	if (left == 0)
-		sign = "0s";
 	left /= 1000;
-	used = (size_t)snprintf(out, WHEN_TEXT, "%s", sign);
+	used = (size_t)snprintf(out, WHEN_TEXT, "%s", ms < 0 ? "-" : "");
 	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		uint64_t n = left / units[i].seconds;
 
@@ -121,4 +114,10 @@ when_format_duration(int64_t ms, char out[WHEN_TEXT])
 			used += (size_t)snprintf(out + used, WHEN_TEXT - used,
 			    "%" PRIu64 "%c", n, units[i].suffix);
 	}
+	if (fraction > 0)
+		(void)snprintf(out + used, WHEN_TEXT - used, "%u.%03us",
+		    (unsigned)left, fraction);
+	else if (left > 0 || used == 0)
+		(void)snprintf(
+		    out + used, WHEN_TEXT - used, "%us", (unsigned)left);
 }

@@ -8,6 +8,8 @@ they may be there already; that is part of what migrate has to live with.
 import contextlib
 import hashlib
 import json
+import os
+import re
 import shutil
 import subprocess
 import threading
@@ -313,6 +315,9 @@ COMMANDS = {
      "needs a SESSION"),
     (("session", "list", "--org", "o"), "needs --project"),
     (("dead-letters", "show"), "needs an ID"),
+    (("session", "show", "--org", "o", "--project", "p", "-weird"),
+     'no such option "-w" (an operand that begins with "-" goes behind'),
+    (("org", "list", "--weird", "x"), 'no such option "--weird" (an'),
 ], ids=lambda v: " ".join(v) if isinstance(v, tuple) else "")
 def test_usage(ctl, args, says):
     assert says in ctl.fails(USAGE, *args)
@@ -391,6 +396,7 @@ def test_database_away(ctl):
                  ("migrate", "--check", "--sql-dir", SQL_DIR),
                  *((*words.split(), *rest) for words, rest in ASKING.items())]:
         message = ctl.fails(DATABASE, *args)
+        assert message.startswith("productgraphctl: PostgreSQL is away: ")
         assert "connection to server" in message
         assert message.count("\n") == 1
 
@@ -443,6 +449,32 @@ def test_database_not_migrated(ready, postgres):
     database.drop()
 
 
+def test_only_the_own_section_is_needed(ready):
+    """What the daemon needs is the daemon's to ask for."""
+    ready.configure()
+    whole = ready.conf.read_text()
+    ready.conf.write_text(whole[whole.index("ctl {"):])
+    assert ready.json("org", "list") == []
+
+
+def test_default_files_missing(ctl):
+    """Before "make install" there is neither: the message tells a way."""
+    program = BUILD + "/productgraphctl"
+    help_text = run([program, "-h"], text=True).stdout
+    default = re.search(r"\(default: (.+)\)", help_text)[1]
+    if os.path.exists(default):
+        pytest.skip("installed")
+    done = run([program, "org", "list"], text=True)
+    assert (done.returncode, done.stderr) == (
+        CONFIG, f"productgraphctl: {default}: could not open it: No such file "
+        "or directory; -c FILE names another\n")
+    ctl.configure()
+    done = run(ctl.command("migrate", "--check"), text=True)
+    assert (done.returncode, done.stdout) == (CONFIG, "")
+    assert done.stderr.endswith(
+        "No such file or directory; --sql-dir DIR names another\n")
+
+
 def test_configuration_missing(ctl):
     ctl.conf.unlink()
     assert str(ctl.conf) in ctl.fails(CONFIG, "org", "create", "X")
@@ -487,4 +519,6 @@ def test_password_file_used(ready):
     ready.ok("org", "create", "X")
     path.write_text("another\n")
     message = ready.fails(DATABASE, "org", "create", "Y")
+    assert message.startswith(
+        "productgraphctl: PostgreSQL does not let us in: ")
     assert "password authentication failed" in message

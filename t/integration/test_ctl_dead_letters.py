@@ -71,7 +71,7 @@ def test_dead_letters_list(letters):
     found = ctl.json("dead-letters", "list")
     assert [letter["id"] for letter in found] == ids
     assert found[2] == {
-        "id": ids[2], "received_at": "2024-01-15T10:00:00Z",
+        "id": ids[2], "received_at": "2024-01-15T10:00:00.000000Z",
         "org": "acme-inc", "project": "shop", "event_id": "evt_1",
         "sqlstate": "22021", "message": "invalid byte sequence"}
     assert rows_of(ctl.ok("dead-letters", "list"))[:2] == [

@@ -3,6 +3,7 @@
 
 import datetime
 import hashlib
+import json
 import re
 
 import pytest
@@ -58,8 +59,8 @@ def test_key_create_json(tenant):
 
 
 @pytest.mark.parametrize("given, stored", [
-    ("2999-12-31T23:59:59Z", "2999-12-31T23:59:59Z"),
-    ("2999-12-31T23:59:59.25+02:00", "2999-12-31T21:59:59.25Z"),
+    ("2999-12-31T23:59:59Z", "2999-12-31T23:59:59.000000Z"),
+    ("2999-12-31T23:59:59.25+02:00", "2999-12-31T21:59:59.250000Z"),
 ])
 def test_key_expires_at_a_time(tenant, given, stored):
     done = tenant(*CREATE, "k", "--expires", given)
@@ -97,13 +98,13 @@ def test_key_create_errors(tenant):
     assert tenant.sql("SELECT count(*) FROM api_keys") == [[0]]
 
 
-@pytest.mark.parametrize("json", [(), ("--json",)])
-def test_key_that_cannot_be_shown_is_not_made(tenant, json):
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_key_that_cannot_be_shown_is_not_made(tenant, form):
     tenant.ok(*CREATE, "old")
     before = tenant.sql("SELECT id, expires_at FROM api_keys")
     for words in ((*CREATE, "k"), (*ROTATE, "old")):
         with open("/dev/full", "w") as full:
-            done = run(tenant.command(*words, *json), stdout=full)
+            done = run(tenant.command(*words, *form), stdout=full)
         assert done.returncode == OS
         assert b"none was made" in done.stderr
         assert tenant.sql("SELECT id, expires_at FROM api_keys") == before
@@ -127,8 +128,8 @@ def test_key_list(tenant):
     assert [(k["project"], k["name"], k["state"]) for k in keys] == [
         ("shop", "active", "active"), ("shop", "expired", "expired"),
         ("shop", "revoked", "revoked"), ("p", "theirs", "active")]
-    assert keys[0]["last_used_at"] == "2019-05-06T07:08:09.123Z"
-    assert keys[2]["revoked_at"] == "2021-01-01T00:00:00Z"
+    assert keys[0]["last_used_at"] == "2019-05-06T07:08:09.123000Z"
+    assert keys[2]["revoked_at"] == "2021-01-01T00:00:00.000000Z"
     assert all("key" not in k and "key_sha256" not in k for k in keys)
 
     heads, *rows = rows_of(tenant.ok("key", "list", *SHOP))
@@ -237,6 +238,45 @@ def test_key_rotate_without_grace(tenant):
     # Only one is active, so the name means that one.
     assert tenant.json(*ROTATE, "website", "--grace", "5m")[
         "replaces"]["state"] == "active"
+
+
+def test_key_rotate_again_may_end_it_earlier(tenant):
+    """The lesser of two ends holds, and whoever counted on the other hears."""
+    old = tenant.json(*CREATE, "website")
+    first = tenant(*ROTATE, old["id"], "--grace", "30d")
+    assert "warning" not in first.stderr
+    again = tenant(*ROTATE, old["id"], "--grace", "1d", "--json")
+    ends = json.loads(again.stdout)["replaces"]["expires_at"]
+    assert abs(from_now(ends) - 86400) < 60
+    assert again.stderr.startswith(
+        f'warning: the old one, {old["prefix"]}, ends at '
+        + ends[:19].replace("T", " ") + "Z, earlier than at 20")
+    assert again.stderr.count("\n") == 1
+    # It never ends later.
+    later = tenant(*ROTATE, old["id"], "--grace", "9d", "--json")
+    assert (json.loads(later.stdout)["replaces"]["expires_at"],
+            later.stderr) == (ends, "")
+
+
+def test_key_rotate_of_an_expired_one(tenant):
+    old = tenant.json(*CREATE, "website")
+    tenant.database.execute(
+        "UPDATE api_keys SET expires_at = '2020-01-01 00:00Z'")
+    done = tenant(*ROTATE, "website")
+    assert done.returncode == 0 and KEY.fullmatch(done.stdout)
+    assert (f'the old one, {old["prefix"]}, ended at 2020-01-01 00:00:00Z\n'
+            in done.stderr)
+    assert "warning" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("key", "revoke", *SHOP), ROTATE])
+@pytest.mark.parametrize("length", [13, 40, None])
+def test_the_key_itself_is_not_taken(tenant, words, length):
+    made = tenant.json(*CREATE, "website")
+    message = tenant.fails(USAGE, *words, made["key"][:length])
+    assert made["key"][:13] not in message
+    assert "that is the key itself" in message and made["prefix"] in message
+    assert tenant.json("key", "list")[0]["state"] == "active"
 
 
 @pytest.mark.parametrize("grace, says", [

@@ -69,15 +69,15 @@ def test_session_list(shop):
          "errors", "entry", "exit", "status"],
         ["newer", "anon-2", "2024-01-14 10:00:00Z", rows_of(
             shop.ok(*LIST))[1][3], "0", "1", "0", "", "", "open"],
-        ["older", "ada", "2024-01-15 10:00:00Z", "1h1m1s", "2", "6", "1", "/",
+        ["older", "ada", "2024-01-15 10:00:00Z", "1h1m1.500s", "2", "6", "1", "/",
          "/checkout", "closed"]]
     newer, older = shop.json(*LIST)
     assert newer["status"] == "open" and newer["user_id"] is None
     assert older.pop("created_at") and older.pop("updated_at")
     assert older == {
         "session_id": "older", "user_id": "ada", "anonymous_id": "anon-1",
-        "started_at": "2024-01-15T10:00:00Z",
-        "ended_at": "2024-01-15T11:01:01.5Z", "duration_ms": 3661500,
+        "started_at": "2024-01-15T10:00:00.000000Z",
+        "ended_at": "2024-01-15T11:01:01.500000Z", "duration_ms": 3661500,
         "page_count": 2, "event_count": 6, "error_count": 1,
         "entry_page": "/", "exit_page": "/checkout",
         "last_journey_step_id": "pay", "conversion_status": "completed",
@@ -161,7 +161,7 @@ def test_session_show(shop):
         "TypeError: x is null",
         "2024-01-15 10:02:00.000            2m  custom              "
         "/checkout",
-        "2024-01-15 11:01:01.500        1h1m1s  journey.conversion  "
+        "2024-01-15 11:01:01.500    1h1m1.500s  journey.conversion  "
         "buy  Paid  completed",
         "(6 events)"]
 
@@ -177,7 +177,7 @@ def test_session_show_json(shop):
         "AND attrelid = 'events'::regclass ORDER BY attnum"))
     last = shown["events"][-1]
     assert list(last) == list(columns)
-    assert last["timestamp"] == "2024-01-15T11:01:01.5Z"
+    assert last["timestamp"] == "2024-01-15T11:01:01.500000Z"
     assert (last["sequence"], last["api_duration_ms"]) == (6, 1.5)
     assert last["page_title"] is None
     assert shown["events"][0]["page_title"] == "Ho\x1bme"

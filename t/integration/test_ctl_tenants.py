@@ -64,6 +64,15 @@ def test_org_create_usage(ctl, args, says):
     assert says in ctl.fails(USAGE, "org", "create", *args)
 
 
+@pytest.mark.parametrize("what", [("org", "create"),
+                                  ("project", "create", "--org", "one")])
+def test_name_is_printed_escaped(ready, what):
+    ready.ok("org", "create", "One")
+    done = ready(*what, "Cl\033[2Jear \u202e", "--slug", "clear")
+    assert done.returncode == 0
+    assert '"Cl\\x1b[2Jear \\u202e" made, slug=clear' in done.stderr
+
+
 def test_name_must_be_utf8(ready):
     done = run([*map(os.fsencode, ready.command("org", "create")),
                 b"caf\xe9", b"--slug", b"cafe"])

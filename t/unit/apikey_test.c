@@ -97,3 +97,20 @@ Test(apikey, hash_is_sha256)
 		cr_expect_str_eq(text, hashes[i].hash, "%s", hashes[i].name);
 	}
 }
+
+Test(apikey, more_than_its_prefix)
+{
+	char key[APIKEY_TEXT];
+	struct err err;
+
+	cr_assert_eq(apikey_make(key, &err), 0);
+	cr_expect(apikey_says_more_than_prefix(key));
+	key[APIKEY_PREFIX + 1] = '\0';
+	cr_expect(apikey_says_more_than_prefix(key));
+	key[APIKEY_PREFIX] = '\0';
+	cr_expect_not(apikey_says_more_than_prefix(key));
+	cr_expect_not(apikey_says_more_than_prefix(""));
+	cr_expect_not(apikey_says_more_than_prefix("pgk_ of the web site"));
+	cr_expect_not(apikey_says_more_than_prefix(
+	    "12345678-1234-1234-1234-123456789012"));
+}

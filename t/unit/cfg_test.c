@@ -260,6 +260,25 @@ Test(cfg, says_what_is_missing)
 	}
 }
 
+/* But a process is not asked for what others need. */
+Test(cfg, rules_of_one_process)
+{
+	struct cfg *cfg;
+	struct err err;
+	size_t i;
+
+	for (i = 0; i < sizeof(incomplete) / sizeof(incomplete[0]); i++) {
+		write_file("t.conf", incomplete[i].text, "");
+		cfg = cfg_load_for(PROC_CTL, "t.conf", &err);
+		cr_expect_not_null(cfg, "%s", incomplete[i].name);
+		cfg_destroy(cfg);
+		cr_expect_null(cfg_load_for(PROC_MASTER, "t.conf", &err));
+	}
+	write_file("t.conf", "ctl { conninfo = 'password=x' }\n", "");
+	cr_expect_null(cfg_load_for(PROC_CTL, "t.conf", &err));
+	cr_expect_not_null(strstr(err.text, "holds a password"));
+}
+
 Test(cfg, refuses_what_is_no_file_of_text)
 {
 	struct err err;

@@ -35,7 +35,7 @@ make(int n, const Oid *types)
 static void
 value(PGresult *result, int row, int column, const char *text)
 {
-	char copy[512];
+	char copy[640];
 
 	if (text)
 		(void)snprintf(copy, sizeof(copy), "%s", text);
@@ -142,7 +142,8 @@ Test(table, types)
 	value(result, 1, 5, NULL);
 	value(result, 1, 6, NULL);
 	expect(table_json, result, columns,
-	    "[\n{\"yes\":true,\"real\":0.1,\"at\":\"2024-01-15T12:00:00.5Z\","
+	    "[\n{\"yes\":true,\"real\":0.1,\"at\":\"2024-01-15T12:00:00."
+	    "500000Z\","
 	    "\"list\":[\"a\", 1.10],\"took_ms\":61000},\n"
 	    "{\"yes\":false,\"real\":\"NaN\",\"at\":\"infinity\","
 	    "\"list\":null,\"took_ms\":null}\n]\n");
@@ -166,17 +167,29 @@ Test(table, longest_cell)
 	static const Oid types[] = {TEXT};
 	static const struct table_column one[] = {{"x", "x"}, {NULL, NULL}};
 	PGresult *result = make(1, types);
-	char text[300], line[320];
+	char text[600], dashes[80], line[640];
 
-	memset(text, 'a', 255);
-	text[255] = '\0';
+	memset(dashes, '-', sizeof(dashes));
+	memset(text, 'a', 512);
+	text[512] = '\0';
 	value(result, 0, 0, text);
-	(void)snprintf(line, sizeof(line), "x  %s\n", text);
+	(void)snprintf(line, sizeof(line), "x  %.512s\n", text);
 	expect(first_record, result, one, line);
-	text[255] = 'a';
-	text[256] = '\0';
+	text[512] = 'a';
+	text[513] = '\0';
 	value(result, 0, 0, text);
-	(void)snprintf(line, sizeof(line), "x  %.255s...\n", text);
+	(void)snprintf(line, sizeof(line), "x  %.512s...\n", text);
 	expect(first_record, result, one, line);
+	text[60] = '\0';
+	value(result, 0, 0, text);
+	(void)snprintf(
+	    line, sizeof(line), " x\n%.62s\n %.60s\n(1 row)\n", dashes, text);
+	expect(table_print, result, one, line);
+	text[60] = 'a';
+	text[61] = '\0';
+	value(result, 0, 0, text);
+	(void)snprintf(line, sizeof(line), " x\n%.65s\n %.60s...\n(1 row)\n",
+	    dashes, text);
+	expect(table_print, result, one, line);
 	PQclear(result);
 }
