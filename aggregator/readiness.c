@@ -69,8 +69,9 @@ on_grace(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	readiness->sound = false;
-	log_warn("API keys could not be read for %d ms, no events are accepted "
-		 "until they are",
+	log_warn("reading the API keys takes longer than %d ms, or the "
+		 "connection for them is away: no events are accepted until "
+		 "they are read",
 	    READINESS_GRACE_MS);
 	tell(readiness);
 }

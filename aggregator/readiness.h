@@ -22,7 +22,13 @@
 
 #include "common/keytable.h"
 
-#define READINESS_GRACE_MS 500
+/*
+ * A revoked key ends within a second, which leaves the workers a tenth to see
+ * what they are told.  It is no less, because every change is read whole: that
+ * of one key among 300,000 takes some 600 ms, and is no reason to refuse the
+ * events of all.
+ */
+#define READINESS_GRACE_MS 900
 
 struct readiness;
 

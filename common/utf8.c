@@ -4,7 +4,7 @@
  */
 #include "common/utf8.h"
 
-/* Length of the sequence at text, or 0: Unicode 15, table 3-7. */
+/* Unicode 15, table 3-7. */
 static size_t
 sequence_length(const unsigned char *text, size_t left)
 {
@@ -12,7 +12,7 @@ sequence_length(const unsigned char *text, size_t left)
 	size_t len, i;
 
 	if (text[0] < 0x80)
-		return text[0] != 0;
+		return 1;
 	if (text[0] < 0xc2 || text[0] > 0xf4)
 		return 0;
 	len = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
@@ -36,11 +36,26 @@ sequence_length(const unsigned char *text, size_t left)
 }
 
 size_t
+utf8_next(const char *text, size_t left, uint32_t *point)
+{
+	/* Of the first byte, by the length. */
+	static const unsigned char bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	const unsigned char *bytes = (const unsigned char *)text;
+	size_t len = sequence_length(bytes, left);
+	size_t i;
+
+	*point = bytes[0] & bits[len];
+	for (i = 1; i < len; i++)
+		*point = *point << 6 | (bytes[i] & 0x3f);
+	return len;
+}
+
+size_t
 utf8_length(const char *text, size_t len)
 {
 	size_t at = 0, n;
 
-	while (at < len) {
+	while (at < len && text[at] != '\0') {
 		n = sequence_length((const unsigned char *)text + at, len - at);
 		if (n == 0)
 			break;

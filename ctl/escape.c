@@ -12,30 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Bytes of the code point at text; 0 when it is none. */
-static size_t
-decode(const unsigned char *text, size_t left, uint32_t *point)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len, i;
-
-	*point = text[0];
-	if (text[0] < 0x80)
-		return 1;
-	len = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-	if (text[0] < 0xc2 || text[0] > 0xf4 || len > left)
-		return 0;
-	*point = text[0] & (0x7fu >> len);
-	for (i = 1; i < len; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		*point = *point << 6 | (text[i] & 0x3f);
-	}
-	if (*point < least[len] || *point > 0x10ffff ||
-	    (*point >= 0xd800 && *point <= 0xdfff))
-		return 0;
-	return len;
-}
+#include "common/utf8.h"
 
 /* Controls, line and paragraph separators, marks of direction. */
 static bool
@@ -89,7 +66,7 @@ escape_print(
 	size_t bytes;
 
 	for (; len > 0 && max > 0; text += bytes, len -= bytes, max--) {
-		bytes = decode((const unsigned char *)text, len, &point);
+		bytes = utf8_next(text, len, &point);
 		if (bytes == 0) {
 			bytes = 1;
 			(void)snprintf(spelling, sizeof(spelling), "%s\\x%02x",

@@ -102,6 +102,25 @@ show_json(const char *key, const PGresult *made, const PGresult *old)
 }
 
 /*
+ * A COMMIT failed.  PostgreSQL refused it if the connection stands; else it may
+ * have been done before the connection broke.
+ */
+static void
+explain_commit(const PGconn *conn, struct err *err)
+{
+	struct err first = *err;
+
+	if (PQstatus(conn) == CONNECTION_OK)
+		(void)err_set(
+		    err, "the key above is not valid: %.400s", first.text);
+	else
+		(void)err_set(err,
+		    "the key above may not be valid, see \"key list\": "
+		    "%.400s",
+		    first.text);
+}
+
+/*
  * The end of the transaction that made a key.  The key is shown before it
  * counts: one that could not be written out would be valid for ever and known
  * to nobody.
@@ -121,10 +140,7 @@ show_and_commit(PGconn *conn, const struct command_args *args, const char *key,
 		return EXIT_OS;
 	}
 	if (database_exec(conn, "COMMIT", 0, NULL, err) == -1) {
-		struct err first = *err;
-
-		(void)err_set(
-		    err, "the key above is not valid: %.400s", first.text);
+		explain_commit(conn, err);
 		return EXIT_DATABASE;
 	}
 	if (!args->option[OPTION_JSON])

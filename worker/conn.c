@@ -43,6 +43,7 @@ static enum step run_inflate(struct conn *);
 static enum step run_wait(struct conn *);
 static enum step run_write(struct conn *);
 static enum step run_drain(struct conn *);
+static void conn_leave(struct conn *);
 static void conn_run(struct conn *);
 
 static const char too_many[] = "too many requests are being read";
@@ -116,6 +117,7 @@ static void
 conn_move(struct conn *conn, enum conn_state state)
 {
 	assert((states[conn->state].next & 1u << state) != 0);
+	conn_leave(conn);
 	conn_enter(conn, state);
 }
 
@@ -266,8 +268,7 @@ conn_destroy(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
 
-	if (conn->state == CONN_WAIT)
-		TAILQ_REMOVE(&worker->waiting, conn, waiting);
+	conn_leave(conn);
 	TAILQ_REMOVE(&worker->conns, conn, entry);
 	(void)event_del(&conn->on_read);
 	(void)event_del(&conn->on_write);
@@ -339,7 +340,6 @@ wait_for_ack(struct conn *conn)
 static enum step
 stop_waiting(struct conn *conn)
 {
-	TAILQ_REMOVE(&conn->worker->waiting, conn, waiting);
 	conn_move(conn, CONN_WRITE);
 	if (!conn->worker->draining || conn->close_after)
 		return STEP_ON;
@@ -356,7 +356,21 @@ inflate_recharge(struct worker *worker)
 	worker->body_bytes += worker->inflate_charged;
 }
 
-/* Behind the one at work, whoever shows a key goes before who shows none. */
+/*
+ * Whoever shows a key goes before who shows none, then the shorter body before
+ * the longer: who sends long ones keeps nobody with a short one waiting, but
+ * for the one at work.  Long ones may starve behind short ones, until their
+ * deadline says 503.
+ */
+static bool
+inflates_before(const struct conn *conn, const struct conn *other)
+{
+	if (conn->keyed != other->keyed)
+		return conn->keyed;
+	return conn->body_bytes < other->body_bytes;
+}
+
+/* Behind the one at work, and behind its equals. */
 static void
 inflate_queue(struct conn *conn)
 {
@@ -364,8 +378,8 @@ inflate_queue(struct conn *conn)
 	struct conn *other;
 
 	TAILQ_FOREACH (other, list, waiting) {
-		if (conn->keyed && !other->keyed &&
-		    other != TAILQ_FIRST(list)) {
+		if (other != TAILQ_FIRST(list) &&
+		    inflates_before(conn, other)) {
 			TAILQ_INSERT_BEFORE(other, conn, waiting);
 			return;
 		}
@@ -401,6 +415,16 @@ stop_inflating(struct conn *conn)
 		return;
 	inflate_begin(worker->inflater, conn->coding, worker->cfg->max_body);
 	(void)event_add(&conn->on_turn, &at_once);
+}
+
+/* Whichever way out, no list keeps who is not in its state. */
+static void
+conn_leave(struct conn *conn)
+{
+	if (conn->state == CONN_INFLATE)
+		stop_inflating(conn);
+	else if (conn->state == CONN_WAIT)
+		TAILQ_REMOVE(&conn->worker->waiting, conn, waiting);
 }
 
 /* Where request.c's verdict leads. */
@@ -562,14 +586,13 @@ run_body(struct conn *conn)
 
 /*
  * One body at a time, a step in a turn: whoever sends one that is dear keeps
- * only those behind it waiting.
+ * only those behind it waiting, see inflates_before().
  */
 static enum step
 run_inflate(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
 	enum inflate_result result;
-	enum request_next next;
 
 	if (TAILQ_FIRST(&worker->inflating) != conn)
 		return STEP_PARK;
@@ -579,9 +602,7 @@ run_inflate(struct conn *conn)
 	inflate_recharge(worker);
 	if (result == INFLATE_MORE)
 		return STEP_YIELD;
-	next = request_inflated(conn, result);
-	stop_inflating(conn);
-	return conn_next(conn, next);
+	return conn_next(conn, request_inflated(conn, result));
 }
 
 static enum step
@@ -729,7 +750,6 @@ expire_waiting(struct conn *conn)
 	enum step step;
 
 	if (conn->position > ring_writer_tail(&worker->ring)) {
-		TAILQ_REMOVE(&worker->waiting, conn, waiting);
 		conn_move(conn, CONN_WRITE);
 		step = request_not_safe(conn) == REQUEST_ANSWER ? STEP_ON
 								: STEP_CLOSE;
@@ -763,7 +783,6 @@ conn_expire(struct conn *conn)
 		    conn_refuse(conn, 408, "the body did not arrive in time");
 		break;
 	case CONN_INFLATE:
-		stop_inflating(conn);
 		step = conn_refuse(conn, 503, too_many);
 		break;
 	case CONN_WAIT:

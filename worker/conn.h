@@ -7,7 +7,11 @@
  * Promises  in every state a deadline runs; memory is bounded: CONN_OWN_BYTES
  *           of input for each of worker_connections, INFLATE_OWN_BYTES of text
  *           for all, and body_memory for all that goes beyond
+ *           A body to be inflated waits for the one at work and for shorter
+ *           ones: a short one not for a queue of long ones, which in turn may
+ *           starve until ack_timeout (503); those with a key come first
  * Blocking  never
+ * Tests     t/unit/conn_test.c, t/integration/test_encodings.py
  *
  *                 accepted
  *        TLS |                | plain

@@ -10,7 +10,7 @@ import pytest
 
 from client import event
 from cluster import wait_until
-from ctl import KEY, OS, REFUSED, USAGE, rows_of, run
+from ctl import DATABASE, KEY, OS, REFUSED, USAGE, rows_of, run
 
 SHOP = ("--org", "acme-inc", "--project", "shop")
 CREATE = ("key", "create", *SHOP)
@@ -108,6 +108,28 @@ def test_key_that_cannot_be_shown_is_not_made(tenant, form):
         assert done.returncode == OS
         assert b"none was made" in done.stderr
         assert tenant.sql("SELECT id, expires_at FROM api_keys") == before
+
+
+AT_COMMIT = """
+CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN %s; RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON api_keys
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit();
+"""
+
+
+@pytest.mark.parametrize("happens, says", [
+    ("RAISE 'not today'", "the key above is not valid: not today"),
+    ("PERFORM pg_terminate_backend(pg_backend_pid())",
+     'the key above may not be valid, see "key list": ')])
+def test_key_whose_commit_fails(tenant, happens, says):
+    tenant.ok(*CREATE, "old")
+    tenant.database.execute(AT_COMMIT % happens)
+    for words in ((*CREATE, "k"), (*ROTATE, "old")):
+        done = tenant(*words)
+        assert done.returncode == DATABASE
+        assert KEY.fullmatch(done.stdout)
+        assert says in done.stderr
 
 
 def test_key_list(tenant):

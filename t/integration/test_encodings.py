@@ -537,6 +537,22 @@ def test_a_key_goes_before_none(single):
         assert second.response().status == 202
 
 
+@pytest.mark.parametrize("shown", [True, False], ids=["key", "none"])
+def test_a_short_one_goes_before_long_ones(single, shown):
+    key = single.database.keys["proj_demo"] if shown else None
+    with contextlib.ExitStack() as stack:
+        long = [stack.enter_context(single.connect(timeout=60))
+                for _ in range(3)]
+        for connection in long:
+            send_dear(connection, key)
+        # All have been read when this is answered.
+        assert single.get("/health").status == 200
+        assert single.post(gzip.compress(batch(event())), key).status == 202
+        assert not is_readable(long[-1])
+        for connection in long:
+            assert connection.response().status == 202
+
+
 def test_whoever_waits_too_long_gets_503(make_daemon):
     daemon = make_daemon(workers=1, http={"ack_timeout": "100ms"}).start()
     with daemon.connect(timeout=60) as first, daemon.connect() as second:

@@ -154,6 +154,22 @@ Test(readiness, a_change_that_is_not_read)
 	cr_expect_eq(told(), KEYTABLE_READY);
 }
 
+/* Many keys take their time; a second is what is promised. */
+Test(readiness, a_change_that_is_read_slowly)
+{
+	const struct timeval slow = {.tv_usec = 600000};
+
+	cr_assert_lt(READINESS_GRACE_MS, 1000);
+	become_ready();
+	readiness_keys_doubtful(readiness);
+	(void)event_base_loopexit(base, &slow);
+	(void)event_base_dispatch(base);
+	cr_expect_eq(told(), KEYTABLE_READY);
+	readiness_keys_sound(readiness);
+	let_grace_end();
+	cr_expect_eq(told(), KEYTABLE_READY);
+}
+
 /* What an aggregator that was killed told holds, but not for ever. */
 Test(readiness, word_of_a_predecessor)
 {
