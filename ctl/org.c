@@ -14,12 +14,21 @@
 #include "ctl/slug.h"
 #include "ctl/table.h"
 
+/* Positions in the rows of both results below. */
+enum org_column {
+	ORG_SLUG,
+	ORG_NAME,
+	ORG_ID,
+	ORG_CREATED,
+	ORG_PROJECTS,
+};
+
 static const struct table_column columns[] = {
-    {"slug", "slug"},
-    {"name", "name"},
-    {"id", "id"},
-    {"created_at", "created"},
-    {"projects", "projects"},
+    [ORG_SLUG] = {"slug", "slug"},
+    [ORG_NAME] = {"name", "name"},
+    [ORG_ID] = {"id", "id"},
+    [ORG_CREATED] = {"created_at", "created"},
+    [ORG_PROJECTS] = {"projects", "projects"},
     {NULL, NULL},
 };
 
@@ -46,7 +55,7 @@ insert_org(PGconn *conn, const struct command_args *args, const char *slug,
 	if (args->option[OPTION_JSON]) {
 		table_show_one(result, columns, true);
 	} else {
-		puts(PQgetvalue(result, 0, 2));
+		puts(PQgetvalue(result, 0, ORG_ID));
 		fputs("organisation \"", stderr);
 		(void)escape_print(stderr, args->operand, strlen(args->operand),
 		    SIZE_MAX, ESCAPE_TEXT);

@@ -19,63 +19,60 @@
 #include "ctl/table.h"
 #include "ctl/when.h"
 
-/* The columns below, in their order. */
-#define SELECT_SESSIONS                                                        \
-	"SELECT session_id, coalesce(user_id, anonymous_id), user_id, "        \
-	"anonymous_id, started_at, ended_at, duration_ms, page_count, "        \
-	"event_count, error_count, entry_page, exit_page, "                    \
-	"last_journey_step_id, conversion_status, user_agent, status, "        \
-	"session_key, created_at, updated_at "                                 \
-	"FROM sessions "
+/*
+ * X(id, sql, member in JSON, title in the list, title where one is shown)
+ *
+ * A line of the list has room for one name of the user, one session for both.
+ */
+#define SESSION_COLUMNS(X)                                                     \
+	X(ID, "session_id", "session_id", "session", "session")                \
+	X(USER, "coalesce(user_id, anonymous_id)", NULL, "user", NULL)         \
+	X(USER_ID, "user_id", "user_id", NULL, "user")                         \
+	X(ANONYMOUS_ID, "anonymous_id", "anonymous_id", NULL, "anonymous")     \
+	X(STARTED, "started_at", "started_at", "started", "started")           \
+	X(ENDED, "ended_at", "ended_at", NULL, "ended")                        \
+	X(DURATION, "duration_ms", "duration_ms", "duration", "duration")      \
+	X(PAGES, "page_count", "page_count", "pages", "pages")                 \
+	X(EVENTS, "event_count", "event_count", "events", "events")            \
+	X(ERRORS, "error_count", "error_count", "errors", "errors")            \
+	X(ENTRY, "entry_page", "entry_page", "entry", "entry page")            \
+	X(EXIT, "exit_page", "exit_page", "exit", "exit page")                 \
+	X(STEP, "last_journey_step_id", "last_journey_step_id", NULL,          \
+	    "last journey step")                                               \
+	X(CONVERSION, "conversion_status", "conversion_status", NULL,          \
+	    "conversion")                                                      \
+	X(AGENT, "user_agent", "user_agent", NULL, "user agent")               \
+	X(STATUS, "status", "status", "status", "status")                      \
+	X(KEY, "session_key", "session_key", NULL, "session key")              \
+	X(CREATED, "created_at", "created_at", NULL, NULL)                     \
+	X(UPDATED, "updated_at", "updated_at", NULL, NULL)
 
-#define EVENT_COUNT 8
+enum session_column {
+#define COLUMN(id, sql, member, listed, shown) SESSION_##id,
+	SESSION_COLUMNS(COLUMN)
+#undef COLUMN
+};
 
 static const struct table_column columns[] = {
-    {"session_id", "session"},
-    {NULL, "user"},
-    {"user_id", NULL},
-    {"anonymous_id", NULL},
-    {"started_at", "started"},
-    {"ended_at", NULL},
-    {"duration_ms", "duration"},
-    {"page_count", "pages"},
-    [EVENT_COUNT] = {"event_count", "events"},
-    {"error_count", "errors"},
-    {"entry_page", "entry"},
-    {"exit_page", "exit"},
-    {"last_journey_step_id", NULL},
-    {"conversion_status", NULL},
-    {"user_agent", NULL},
-    {"status", "status"},
-    {"session_key", NULL},
-    {"created_at", NULL},
-    {"updated_at", NULL},
-    {NULL, NULL},
+#define LISTED(id, sql, member, listed, shown)                                 \
+	[SESSION_##id] = {member, listed},
+    SESSION_COLUMNS(LISTED)
+#undef LISTED
+	{NULL, NULL},
 };
 
-/* The same columns, for one session with room for all of it. */
+/* With sql for the member, of which only "_ms" matters here: all have it. */
 static const struct table_column head[] = {
-    {"session_id", "session"},
-    {"user", NULL},
-    {"user_id", "user"},
-    {"anonymous_id", "anonymous"},
-    {"started_at", "started"},
-    {"ended_at", "ended"},
-    {"duration_ms", "duration"},
-    {"page_count", "pages"},
-    [EVENT_COUNT] = {"event_count", "events"},
-    {"error_count", "errors"},
-    {"entry_page", "entry page"},
-    {"exit_page", "exit page"},
-    {"last_journey_step_id", "last journey step"},
-    {"conversion_status", "conversion"},
-    {"user_agent", "user agent"},
-    {"status", "status"},
-    {"session_key", "session key"},
-    {"created_at", NULL},
-    {"updated_at", NULL},
-    {NULL, NULL},
+#define SHOWN(id, sql, member, listed, shown) [SESSION_##id] = {sql, shown},
+    SESSION_COLUMNS(SHOWN)
+#undef SHOWN
+	{NULL, NULL},
 };
+
+/* The NULL is for the comma before it; nobody looks behind the columns. */
+#define SESSION_SQL(id, sql, member, listed, shown) sql ", "
+#define FROM_SESSIONS "NULL FROM sessions "
+#define SELECT_SESSIONS "SELECT " SESSION_COLUMNS(SESSION_SQL) FROM_SESSIONS
 
 /*
  * Not "project_id = $1": then any index over session_key gives the order, and
@@ -203,10 +200,11 @@ static enum exitcode
 show_text(PGconn *conn, const char *project_id, const PGresult *session,
     const char *limit, struct err *err)
 {
-	const char *const params[] = {project_id, PQgetvalue(session, 0, 0),
-	    limit, PQgetvalue(session, 0, 4)};
+	const char *const params[] = {project_id,
+	    PQgetvalue(session, 0, SESSION_ID), limit,
+	    PQgetvalue(session, 0, SESSION_STARTED)};
 	unsigned long long all =
-	    strtoull(PQgetvalue(session, 0, EVENT_COUNT), NULL, 10);
+	    strtoull(PQgetvalue(session, 0, SESSION_EVENTS), NULL, 10);
 	struct progress progress = {0};
 	enum exitcode code;
 
@@ -231,7 +229,7 @@ show_json(PGconn *conn, const char *project_id, const PGresult *session,
     const char *limit, struct err *err)
 {
 	const char *const params[] = {
-	    project_id, PQgetvalue(session, 0, 0), limit};
+	    project_id, PQgetvalue(session, 0, SESSION_ID), limit};
 	struct progress progress = {0};
 	enum exitcode code;
 
