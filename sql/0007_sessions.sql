@@ -26,6 +26,11 @@ $$;
 
 SET LOCAL ROLE productgraph_owner;
 
+-- All locks at once, and first the one of create_month(): a daemon that waits
+-- for us makes months meanwhile, and would hold one lock and want another.
+SELECT pg_advisory_xact_lock('public.events'::regclass::oid::bigint);
+LOCK TABLE public.events, public.projects IN ACCESS EXCLUSIVE MODE;
+
 -- Of public.events, 0003 says what was true then.  Its columns are still those
 -- of common/event_fields.def, but no longer in its order, which is the COPY's;
 -- and session_key is sent, by the aggregator, with every event.
