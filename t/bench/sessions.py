@@ -90,9 +90,7 @@ class Plain:
         self.path = cluster.dir + "/rows.copy"
         # pylint: disable=consider-using-with
         self.psql = subprocess.Popen(
-            [cluster.bindir + "/psql", "-XqAt", "-v", "ON_ERROR_STOP=1",
-             "-h", cluster.socket_dir, "-p", str(cluster.port),
-             "-U", "postgres", "-d", database.name],
+            cluster.psql_command(database.name),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=clean_environment())
         self.pid = int(self.ask("SELECT pg_backend_pid();"))

@@ -297,9 +297,7 @@ class Held:
         cluster = database.cluster
         # pylint: disable=consider-using-with
         self.psql = subprocess.Popen(
-            [cluster.bindir + "/psql", "-XqAt", "-v", "ON_ERROR_STOP=1",
-             "-h", cluster.socket_dir, "-p", str(cluster.port),
-             "-U", user, "-d", database.name],
+            cluster.psql_command(database.name, user),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=clean_environment(PGPASSWORD=PASSWORD))
 

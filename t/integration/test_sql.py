@@ -90,9 +90,7 @@ def spawn_psql(database, sql, user):
     """psql in the background; communicate() ends it."""
     cluster = database.cluster
     return subprocess.Popen(
-        [cluster.bindir + "/psql", "-XqAt", "-v", "ON_ERROR_STOP=1",
-         "-h", cluster.socket_dir, "-p", str(cluster.port), "-U", user,
-         "-d", database.name, "-c", sql],
+        [*cluster.psql_command(database.name, user), "-c", sql],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
         env={"PGPASSWORD": "not-secret", "PATH": "/usr/bin:/bin"})
