@@ -204,8 +204,8 @@ fold(struct batch *batch, size_t leaf, const struct batch_row *row,
 }
 
 /* What sessions gain, of the rows that are there and alive. */
-static void
-fold_again(struct batch *batch)
+void
+batch_fold_again(struct batch *batch)
 {
 	struct row_value values[FIELD_COUNT];
 	const struct batch_leaf *leaf;
@@ -420,7 +420,7 @@ batch_add(
 		batch->repeats = repeats;
 		sessions_truncate(&batch->sessions, sessions, texts);
 		seen_rebuild(batch);
-		fold_again(batch);
+		batch_fold_again(batch);
 	}
 	free(before);
 	return ret;
@@ -485,13 +485,7 @@ batch_drop_repeats(struct batch *batch)
 	for (i = 0; i < batch->nleaves; i++)
 		leaf_drop_repeats(batch, &batch->leaves[i]);
 	seen_rebuild(batch);
-	fold_again(batch);
-}
-
-void
-batch_leave_out_dead(struct batch *batch)
-{
-	fold_again(batch);
+	batch_fold_again(batch);
 }
 
 void
@@ -507,7 +501,7 @@ batch_revive(struct batch *batch)
 		}
 	}
 	if (any)
-		fold_again(batch);
+		batch_fold_again(batch);
 }
 
 void

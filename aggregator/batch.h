@@ -97,8 +97,8 @@ const char *batch_value(
 
 /* Takes out the rows that were found to be repeats. */
 void batch_drop_repeats(struct batch *);
-/* Takes what dead rows added to their sessions out of these. */
-void batch_leave_out_dead(struct batch *);
+/* What sessions gain, anew: of the rows that are there and not dead. */
+void batch_fold_again(struct batch *);
 /* No row is dead. */
 void batch_revive(struct batch *);
 

@@ -232,7 +232,7 @@ static void
 merge(struct transaction *tx)
 {
 	if (tx->dead > 0)
-		batch_leave_out_dead(tx->batch);
+		batch_fold_again(tx->batch);
 	session_store_merge(tx->sessions, tx->batch);
 }
 

@@ -227,7 +227,7 @@ check_repeats(const uint8_t *data, size_t size, const struct batch *all)
 	check_batch(&batch, 0);
 	check_keys(&batch);
 	marked = mark_some(&batch, true);
-	batch_leave_out_dead(&batch);
+	batch_fold_again(&batch);
 	check_batch(&batch, marked);
 	batch_revive(&batch);
 	check_batch(&batch, 0);

@@ -764,7 +764,7 @@ Test(batch, dead_rows_give_nothing)
 	expect_taken(&want, true);
 	batch.leaves[0].rows[0].is_dead = true;
 	batch.leaves[0].rows[3].is_dead = true;
-	batch_leave_out_dead(&batch);
+	batch_fold_again(&batch);
 	cr_expect_eq(batch.rows, 4);
 	session = &batch.sessions.items[0];
 	cr_expect_eq(session->counts[SESSION_event_count], 2);
